@@ -1,1 +1,90 @@
-//! x
+//! The protocol of [idem](https://docs.rs/idem-axum): *one key, one effect, one answer*.
+//!
+//! This crate knows nothing of HTTP. It has the vocabulary, the contract of a
+//! [`Store`], the [`MemoryStore`], and the [`Runtime`] that claims a slot, runs
+//! the work once, records its answer and replays it.
+//!
+//! ```
+//! use idem_core::{MemoryStore, Runtime, Scope};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let idem = Runtime::builder(MemoryStore::new()).build()?;
+//! let done = idem
+//!     .once("send-invoice", &Scope::new("tenant", "acme")?, "inv-1", &1250, || async {
+//!         Ok::<_, std::io::Error>("sent".to_owned())
+//!     })
+//!     .await?;
+//! assert_eq!(done.value, "sent");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The stations of a call
+//!
+//! [`IdempotencyKey`] → [`Scope`] → [`Fingerprint`] → [`Slot`] → [`Claim`] → run
+//! → [`record`] → answer. The files are named for them and read in that order.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! | --- | --- | --- |
+//! | `memory` | [`MemoryStore`] | yes |
+//! | `metrics` | the numbers below, through the `metrics` facade | |
+//! | `testing` | the conformance suite that defines [`Store`], `ChaosStore`, the test clock | |
+//!
+//! # What it tells
+//!
+//! Every call runs in the span `idempotent` with the fields `operation`, `slot`
+//! (its first 8 hexadecimal digits), `attempt` and `outcome`; neither key nor
+//! payload is in any span or event. Under the feature `metrics`:
+//!
+//! | name | kind | labels | what it counts |
+//! | --- | --- | --- | --- |
+//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `store_failed`, `unprotected` |
+//! | `idem_store_duration_seconds` | histogram | `verb`, `result` | one try of a store command, `ok` or `error` |
+//! | `idem_in_flight` | gauge | `operation` | calls being served now |
+//! | `idem_heartbeats_total` | counter | `result` | renewals: `renewed`, `fenced`, `failed` |
+//! | `idem_takeovers_total` | counter | `operation` | claims taken over from an execution that fell silent |
+//! | `idem_fenced_total` | counter | `operation` | executions that ended after another had taken over |
+//! | `idem_fail_open_total` | counter | `operation` | calls that ran without protection |
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod backoff;
+mod claim;
+mod clock;
+pub mod fingerprint;
+mod key;
+#[cfg(feature = "memory")]
+mod memory;
+mod once;
+mod operation;
+mod policy;
+pub mod record;
+mod runtime;
+mod scope;
+mod slot;
+mod store;
+mod telemetry;
+
+#[cfg(feature = "memory")]
+pub use self::memory::MemoryStore;
+pub use self::{
+    claim::{
+        Checkpoint, Claim, ClaimRequest, Claimed, Completed, Fence, Grant, OnCrash, OwnerId,
+        Retention, Written,
+    },
+    fingerprint::{Fingerprint, FingerprintBuilder, FingerprintError},
+    key::{IdempotencyKey, KeyError, MAX_KEY_BYTES},
+    once::{Once, OnceError},
+    operation::Operation,
+    policy::{MAX_TTL, OnStoreError, Overrides, Policy, PolicyError, Settings},
+    runtime::{Call, Drained, Execution, Finish, Replay, Runtime, RuntimeBuilder, Stored},
+    scope::{Scope, ScopeError},
+    slot::{ShortSlot, Slot, SlotDeriver},
+    store::{
+        Cursor, ListQuery, Page, Resolution, Resolved, SlotState, SlotView, StateKind, Store,
+        StoreError,
+    },
+};

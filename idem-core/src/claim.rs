@@ -1,0 +1,200 @@
+//! The words of a claim: owner, fence, attempt, lease, retention, and how a claim can end.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{Fingerprint, Slot};
+
+/// 128 random bits that one request draws for its claim.
+///
+/// The owner makes the layer's own commands idempotent: a claim whose reply was
+/// lost is sent again with the same owner, and the store answers that it is
+/// already theirs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OwnerId([u8; 16]);
+
+impl OwnerId {
+    /// Draws a new owner from the thread's cryptographic generator.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// An owner read back from a store.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The owner's bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OwnerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OwnerId({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}
+
+/// The fencing token: a number that grows with every claim of a slot. Only the
+/// newest may write.
+///
+/// Fences start at 1 and start over once a slot has been physically deleted;
+/// the [`OwnerId`] is checked beside it, so a writer from before the deletion
+/// is still refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence(u64);
+
+impl Fence {
+    /// The fence of a slot's first claim.
+    pub const FIRST: Self = Self(1);
+
+    /// A fence read back from a store.
+    #[must_use]
+    pub const fn from_raw(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The fence of the claim after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How long a completed record is promised (`ttl`) and how long it is kept after that (`grace`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The promise: a retry within it gets the recorded answer.
+    pub ttl: Duration,
+    /// What follows the promise: a retry still gets the recorded answer, marked
+    /// as expired. After it the record is physically deleted.
+    pub grace: Duration,
+}
+
+impl Retention {
+    /// `ttl + grace`: when the record is physically deleted.
+    #[must_use]
+    pub const fn total(&self) -> Duration {
+        self.ttl.saturating_add(self.grace)
+    }
+}
+
+/// What becomes of a slot whose owner fell silent for longer than its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnCrash {
+    /// The next claim with the same fingerprint takes over: the effect happens
+    /// *at least once*.
+    #[default]
+    TakeOver,
+    /// Nobody runs it again until an operator has resolved it: the effect
+    /// happens *at most once*.
+    Refuse,
+}
+
+/// What a claim asks of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// Which slot.
+    pub slot: Slot,
+    /// What the request asks.
+    pub fingerprint: Fingerprint,
+    /// Who claims.
+    pub owner: OwnerId,
+    /// How long the owner may stay silent.
+    pub lease: Duration,
+    /// How long the slot is kept if its owner falls silent and nobody comes back.
+    pub retention: Retention,
+    /// Whether a lapsed claim may be taken over. A slot that was claimed under
+    /// [`OnCrash::Refuse`] stays refused whatever a later claim says.
+    pub on_crash: OnCrash,
+}
+
+/// How a claim ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The caller owns the slot.
+    Claimed(Claimed),
+    /// Somebody else owns it and the lease is alive.
+    InFlight {
+        /// What is left of the lease on the store's clock.
+        lease_left: Duration,
+    },
+    /// The slot belongs to another fingerprint.
+    Mismatch,
+    /// The slot holds a completed record of the same fingerprint.
+    Completed(Completed),
+    /// The owner fell silent and taking over is refused: nobody knows whether
+    /// the effect happened.
+    Unknown,
+}
+
+/// A claim that was won.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The claim's fencing token.
+    pub fence: Fence,
+    /// 1 for the first execution, one more for each takeover or re-run.
+    pub attempt: u32,
+    /// Whether the attempt before this one fell silent, rather than being released.
+    pub taken_over: bool,
+    /// What earlier attempts have finished.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// A completed record as a claim finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// The bytes that [`complete`](crate::Store::complete) was given.
+    pub record: Bytes,
+    /// Whether the ttl has passed.
+    pub expired: bool,
+    /// Time until the ttl passes, or, once it has, until physical deletion.
+    pub remaining: Duration,
+}
+
+/// A finished step of an interrupted execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The step's name, unique within a slot.
+    pub name: String,
+    /// The step's serialized result.
+    pub value: Bytes,
+}
+
+/// The proof of a claim, which every later write of its owner shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Grant {
+    /// The claimed slot.
+    pub slot: Slot,
+    /// Who claimed it.
+    pub owner: OwnerId,
+    /// The claim's fencing token.
+    pub fence: Fence,
+}
+
+/// How a write under a [`Grant`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// It is applied, by this call or by an earlier one whose reply was lost.
+    Done,
+    /// The grant is not the slot's newest: nothing was changed.
+    Fenced,
+}

@@ -1,0 +1,307 @@
+//! One slot and the steps its state takes. No locks and no clock: every step is told the time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::{
+    Checkpoint, Claim, ClaimRequest, Claimed, Completed, Fence, Fingerprint, Grant, OnCrash,
+    OwnerId, Resolution, Resolved, Retention, Slot, SlotState, SlotView, Written, clock::after,
+};
+
+/// What an entry costs beside its record and checkpoints, in bytes: the struct,
+/// its place in the map and in the expiry queue, rounded up.
+const FIXED_COST: usize = 320;
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    fingerprint: Fingerprint,
+    owner: OwnerId,
+    fence: Fence,
+    attempt: u32,
+    checkpoints: Vec<Checkpoint>,
+    /// Whether the newest claim took over from an owner that fell silent.
+    taken_over: bool,
+    state: State,
+    /// When it is physically deleted; `None` while only an operator may end it.
+    delete_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    InFlight {
+        lease_until: Instant,
+        retention: Retention,
+        on_crash: OnCrash,
+    },
+    Completed {
+        record: Bytes,
+        expires_at: Instant,
+    },
+    Released,
+}
+
+impl Entry {
+    pub(super) fn claimed(request: &ClaimRequest, now: Instant) -> Self {
+        let mut entry = Self {
+            fingerprint: request.fingerprint,
+            owner: request.owner,
+            fence: Fence::FIRST,
+            attempt: 1,
+            checkpoints: Vec::new(),
+            taken_over: false,
+            state: State::Released,
+            delete_at: None,
+        };
+        entry.hold(request, now);
+        entry
+    }
+
+    /// Puts the entry in flight for `request`.
+    fn hold(&mut self, request: &ClaimRequest, now: Instant) {
+        self.owner = request.owner;
+        self.state = State::InFlight {
+            lease_until: now,
+            retention: request.retention,
+            on_crash: request.on_crash,
+        };
+        self.extend(request.lease, now);
+    }
+
+    fn extend(&mut self, lease: Duration, now: Instant) {
+        if let State::InFlight {
+            lease_until,
+            retention,
+            on_crash,
+        } = &mut self.state
+        {
+            *lease_until = after(now, lease);
+            self.delete_at = match on_crash {
+                OnCrash::TakeOver => Some(after(*lease_until, retention.total())),
+                OnCrash::Refuse => None,
+            };
+        }
+    }
+
+    pub(super) fn delete_at(&self) -> Option<Instant> {
+        self.delete_at
+    }
+
+    pub(super) fn is_deleted(&self, now: Instant) -> bool {
+        self.delete_at.is_some_and(|at| at <= now)
+    }
+
+    /// What the entry holds in memory, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        let record = match &self.state {
+            State::Completed { record, .. } => record.len(),
+            State::InFlight { .. } | State::Released => 0,
+        };
+        let checkpoints: usize = self
+            .checkpoints
+            .iter()
+            .map(|step| size_of::<Checkpoint>() + step.name.len() + step.value.len())
+            .sum();
+        FIXED_COST + record + checkpoints
+    }
+
+    /// Answers a claim of an entry that is there.
+    pub(super) fn claim(&mut self, request: &ClaimRequest, now: Instant) -> Claim {
+        if self.fingerprint != request.fingerprint {
+            return Claim::Mismatch;
+        }
+        let mine = self.owner == request.owner;
+        match &self.state {
+            State::Completed { record, expires_at } => Claim::Completed(Completed {
+                record: record.clone(),
+                expired: *expires_at <= now,
+                remaining: self.remaining(*expires_at, now),
+            }),
+            // The reply to this very claim was lost.
+            State::InFlight { .. } if mine => {
+                self.extend(request.lease, now);
+                self.won()
+            }
+            State::InFlight { lease_until, .. } if now < *lease_until => Claim::InFlight {
+                lease_left: *lease_until - now,
+            },
+            State::InFlight { on_crash, .. }
+                if OnCrash::Refuse == *on_crash || OnCrash::Refuse == request.on_crash =>
+            {
+                Claim::Unknown
+            }
+            // A copy of a claim that was won, executed and released comes late:
+            // nobody listens to its answer, so winning again would only block the slot.
+            State::Released if mine => Claim::InFlight {
+                lease_left: Duration::ZERO,
+            },
+            State::InFlight { .. } | State::Released => {
+                self.taken_over = matches!(self.state, State::InFlight { .. });
+                self.fence = self.fence.next();
+                self.attempt = self.attempt.saturating_add(1);
+                self.hold(request, now);
+                self.won()
+            }
+        }
+    }
+
+    fn won(&self) -> Claim {
+        Claim::Claimed(Claimed {
+            fence: self.fence,
+            attempt: self.attempt,
+            taken_over: self.taken_over,
+            checkpoints: self.checkpoints.clone(),
+        })
+    }
+
+    fn remaining(&self, expires_at: Instant, now: Instant) -> Duration {
+        let end = if expires_at <= now {
+            self.delete_at.unwrap_or(expires_at)
+        } else {
+            expires_at
+        };
+        end.saturating_duration_since(now)
+    }
+
+    fn is_held_by(&self, grant: &Grant) -> bool {
+        self.owner == grant.owner && self.fence == grant.fence
+    }
+
+    /// Whether `grant` is the newest and its execution goes on.
+    fn is_in_flight_for(&self, grant: &Grant) -> bool {
+        self.is_held_by(grant) && matches!(self.state, State::InFlight { .. })
+    }
+
+    pub(super) fn renew(&mut self, grant: &Grant, lease: Duration, now: Instant) -> Written {
+        if !self.is_in_flight_for(grant) {
+            return Written::Fenced;
+        }
+        self.extend(lease, now);
+        Written::Done
+    }
+
+    pub(super) fn checkpoint(&mut self, grant: &Grant, step: Checkpoint) -> Written {
+        if !self.is_in_flight_for(grant) {
+            return Written::Fenced;
+        }
+        match self
+            .checkpoints
+            .iter_mut()
+            .find(|known| known.name == step.name)
+        {
+            Some(known) => known.value = step.value,
+            None => self.checkpoints.push(step),
+        }
+        Written::Done
+    }
+
+    pub(super) fn complete(
+        &mut self,
+        grant: &Grant,
+        record: Bytes,
+        retention: Retention,
+        now: Instant,
+    ) -> Written {
+        if !self.is_held_by(grant) {
+            return Written::Fenced;
+        }
+        match self.state {
+            State::InFlight { .. } => {
+                self.finish(record, retention, now);
+                Written::Done
+            }
+            // The reply to this very verb was lost.
+            State::Completed { .. } => Written::Done,
+            State::Released => Written::Fenced,
+        }
+    }
+
+    fn finish(&mut self, record: Bytes, retention: Retention, now: Instant) {
+        // A record is the answer to every retry: no attempt will need the steps again.
+        self.checkpoints = Vec::new();
+        let expires_at = after(now, retention.ttl);
+        self.delete_at = Some(after(expires_at, retention.grace));
+        self.state = State::Completed { record, expires_at };
+    }
+
+    pub(super) fn release(&mut self, grant: &Grant, ttl: Duration, now: Instant) -> Written {
+        if !self.is_held_by(grant) {
+            return Written::Fenced;
+        }
+        match self.state {
+            State::InFlight { .. } => {
+                self.let_go(ttl, now);
+                Written::Done
+            }
+            State::Released => Written::Done,
+            State::Completed { .. } => Written::Fenced,
+        }
+    }
+
+    fn let_go(&mut self, ttl: Duration, now: Instant) {
+        self.delete_at = Some(after(now, ttl));
+        self.state = State::Released;
+    }
+
+    pub(super) fn resolve(
+        &mut self,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+        now: Instant,
+    ) -> Resolved {
+        if self.owner == operator && self.fence == fence.next() {
+            return Resolved::Done;
+        }
+        if self.fence != fence {
+            return Resolved::Moved;
+        }
+        match &self.state {
+            State::Completed { .. } => return Resolved::Moved,
+            State::InFlight { lease_until, .. } if now < *lease_until => {
+                return Resolved::StillOwned {
+                    lease_left: *lease_until - now,
+                };
+            }
+            State::InFlight { .. } | State::Released => {}
+        }
+        self.owner = operator;
+        self.fence = fence.next();
+        match resolution {
+            Resolution::Complete { record, retention } => self.finish(record, retention, now),
+            Resolution::Release { ttl } => self.let_go(ttl, now),
+        }
+        Resolved::Done
+    }
+
+    pub(super) fn view(&self, slot: Slot, now: Instant) -> SlotView {
+        SlotView {
+            slot,
+            state: match &self.state {
+                State::InFlight { lease_until, .. } if now < *lease_until => SlotState::InFlight {
+                    lease_left: *lease_until - now,
+                },
+                State::InFlight {
+                    on_crash: OnCrash::Refuse,
+                    ..
+                } => SlotState::Unknown,
+                State::InFlight { .. } => SlotState::Lapsed,
+                State::Completed { record, expires_at } => SlotState::Completed {
+                    record: record.clone(),
+                    expired: *expires_at <= now,
+                },
+                State::Released => SlotState::Released,
+            },
+            fingerprint: self.fingerprint,
+            fence: self.fence,
+            attempt: self.attempt,
+            checkpoints: self
+                .checkpoints
+                .iter()
+                .map(|step| step.name.clone())
+                .collect(),
+            deleted_in: self.delete_at.map(|at| at.saturating_duration_since(now)),
+        }
+    }
+}

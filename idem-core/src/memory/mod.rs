@@ -1,0 +1,261 @@
+//! The embedded store: one process, nothing to install, nothing kept over a restart.
+
+mod budget;
+mod entry;
+mod shard;
+
+use std::{
+    collections::BinaryHeap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use self::{budget::Budget, entry::Entry, shard::Shard};
+use crate::{
+    Checkpoint, Claim, ClaimRequest, Claimed, Cursor, Fence, Grant, ListQuery, OwnerId, Page,
+    Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Written,
+};
+
+const SHARDS: usize = 64;
+
+/// A store in this process's memory.
+///
+/// It protects the requests of one process and forgets everything when that
+/// process ends; use it for one node, for tests, and to get to know idem.
+///
+/// It is bounded in slots and in bytes, and never drops an execution in flight
+/// or a record before its time: when it is full it refuses new claims with
+/// [`StoreError::Full`]. Deletion costs no scan: each verb deletes a few of the
+/// slots that are due. Its clock is tokio's, so tests can pause it.
+///
+/// ```
+/// let store = idem_core::MemoryStore::new();
+/// # let _ = store;
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore {
+    shards: Box<[Mutex<Shard>]>,
+    budget: Budget,
+}
+
+impl MemoryStore {
+    /// The most slots a store holds unless told otherwise: one million.
+    pub const DEFAULT_MAX_SLOTS: usize = 1_000_000;
+    /// The most bytes a store holds unless told otherwise: 1 GiB.
+    pub const DEFAULT_MAX_BYTES: usize = 1 << 30;
+
+    /// A store with the default limits.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limits(Self::DEFAULT_MAX_SLOTS, Self::DEFAULT_MAX_BYTES)
+    }
+
+    /// A store that holds at most `max_slots` slots and takes no new ones once
+    /// its slots, records and checkpoints take `max_bytes` bytes. Executions
+    /// that are in flight at that moment still get their records stored.
+    #[must_use]
+    pub fn with_limits(max_slots: usize, max_bytes: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            budget: Budget::new(max_slots, max_bytes),
+        }
+    }
+
+    /// How many slots it holds, those that are due for deletion included.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.budget.slots()
+    }
+
+    /// How many bytes its slots, records and checkpoints take, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.budget.bytes()
+    }
+
+    fn shard(&self, slot: &Slot) -> MutexGuard<'_, Shard> {
+        // The map inside uses the first bytes; the last are as evenly spread.
+        let index = usize::from(slot.as_bytes()[31]) % SHARDS;
+        lock(&self.shards[index])
+    }
+
+    fn write(
+        &self,
+        grant: &Grant,
+        step: impl FnOnce(&mut Entry, Instant) -> Written,
+    ) -> Result<Written, StoreError> {
+        let now = Instant::now();
+        let mut shard = self.shard(&grant.slot);
+        shard.reap_some(now, &self.budget);
+        let written = shard.change(&grant.slot, now, &self.budget, |entry| step(entry, now));
+        Ok(written.unwrap_or(Written::Fenced))
+    }
+
+    fn try_claim(&self, request: &ClaimRequest, now: Instant) -> Result<Claim, StoreError> {
+        let mut shard = self.shard(&request.slot);
+        shard.reap_some(now, &self.budget);
+        if let Some(claim) = shard.change(&request.slot, now, &self.budget, |entry| {
+            entry.claim(request, now)
+        }) {
+            return Ok(claim);
+        }
+        let entry = Entry::claimed(request, now);
+        self.budget.take(&entry)?;
+        shard.insert(request.slot, entry, &self.budget);
+        Ok(Claim::Claimed(Claimed {
+            fence: Fence::FIRST,
+            attempt: 1,
+            taken_over: false,
+            checkpoints: Vec::new(),
+        }))
+    }
+
+    fn reap_all(&self, now: Instant) {
+        for shard in &self.shards {
+            lock(shard).reap_all(now, &self.budget);
+        }
+    }
+}
+
+/// A poisoned lock is taken all the same: no step leaves an entry half changed.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store for MemoryStore {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
+        let now = Instant::now();
+        match self.try_claim(&request, now) {
+            Err(StoreError::Full { .. }) => {
+                self.reap_all(now);
+                self.try_claim(&request, now)
+            }
+            answer => answer,
+        }
+    }
+
+    async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
+        self.write(&grant, |entry, now| entry.renew(&grant, lease, now))
+    }
+
+    async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {
+        self.write(&grant, |entry, _| entry.checkpoint(&grant, step))
+    }
+
+    async fn complete(
+        &self,
+        grant: Grant,
+        record: Bytes,
+        retention: Retention,
+    ) -> Result<Written, StoreError> {
+        self.write(&grant, |entry, now| {
+            entry.complete(&grant, record, retention, now)
+        })
+    }
+
+    async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
+        self.write(&grant, |entry, now| entry.release(&grant, ttl, now))
+    }
+
+    async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, StoreError> {
+        let now = Instant::now();
+        let shard = self.shard(&slot);
+        Ok(shard.get(&slot, now).map(|entry| entry.view(slot, now)))
+    }
+
+    async fn list(&self, query: ListQuery) -> Result<Page, StoreError> {
+        let after = query.after.as_ref().map(read_cursor).transpose()?;
+        let limit = query.limit.max(1);
+        let now = Instant::now();
+        // The `limit` smallest slots after the cursor, largest on top.
+        let mut smallest: BinaryHeap<Listed> = BinaryHeap::new();
+        let mut more = false;
+        for shard in &self.shards {
+            for (slot, entry) in lock(shard).iter(now) {
+                if after.is_some_and(|after| *slot <= after) {
+                    continue;
+                }
+                let view = entry.view(*slot, now);
+                if query.state.is_none_or(|state| state == view.state.kind()) {
+                    smallest.push(Listed(view));
+                }
+                if smallest.len() > limit {
+                    smallest.pop();
+                    more = true;
+                }
+            }
+        }
+        let slots: Vec<SlotView> = smallest
+            .into_sorted_vec()
+            .into_iter()
+            .map(|l| l.0)
+            .collect();
+        let next = slots
+            .last()
+            .filter(|_| more)
+            .map(|view| Cursor(Bytes::copy_from_slice(view.slot.as_bytes())));
+        Ok(Page { slots, next })
+    }
+
+    async fn resolve(
+        &self,
+        slot: Slot,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> Result<Resolved, StoreError> {
+        let now = Instant::now();
+        let resolved = self.shard(&slot).change(&slot, now, &self.budget, |entry| {
+            entry.resolve(fence, operator, resolution, now)
+        });
+        Ok(resolved.unwrap_or(Resolved::Moved))
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn read_cursor(cursor: &Cursor) -> Result<Slot, StoreError> {
+    match <[u8; 32]>::try_from(cursor.0.as_ref()) {
+        Ok(bytes) => Ok(Slot::from_bytes(bytes)),
+        Err(_) => Err(StoreError::Refused {
+            reason: "the cursor is not one of this store; start the list anew".to_owned(),
+        }),
+    }
+}
+
+/// A view ordered by its slot.
+struct Listed(SlotView);
+
+impl PartialEq for Listed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.slot == other.0.slot
+    }
+}
+
+impl Eq for Listed {}
+
+impl PartialOrd for Listed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Listed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.slot.cmp(&other.0.slot)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! What the conformance suite cannot ask of every store: limits, and deletion without a scan.
+
+use super::*;
+use crate::{Fingerprint, OnCrash};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn request(number: u8) -> ClaimRequest {
+    let mut slot = [number; 32];
+    slot[31] = number;
+    ClaimRequest {
+        slot: Slot::from_bytes(slot),
+        fingerprint: Fingerprint::from_bytes([1; 32]),
+        owner: OwnerId::from_bytes([number; 16]),
+        lease: MINUTE,
+        retention: Retention {
+            ttl: 10 * MINUTE,
+            grace: MINUTE,
+        },
+        on_crash: OnCrash::TakeOver,
+    }
+}
+
+fn grant(number: u8) -> Grant {
+    let request = request(number);
+    Grant {
+        slot: request.slot,
+        owner: request.owner,
+        fence: Fence::FIRST,
+    }
+}
+
+async fn claimed(store: &MemoryStore, number: u8) -> bool {
+    matches!(
+        store.claim(request(number)).await,
+        Ok(Claim::Claimed(Claimed { .. }))
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_store_refuses_new_slots_and_still_serves_the_old_ones() {
+    let store = MemoryStore::with_limits(2, usize::MAX);
+    assert!(claimed(&store, 1).await);
+    assert!(claimed(&store, 2).await);
+    let error = store.claim(request(3)).await.unwrap_err();
+    assert!(matches!(
+        error,
+        StoreError::Full {
+            limit: 2,
+            unit: "slots"
+        }
+    ));
+    let record = Bytes::from("answer");
+    let retention = request(1).retention;
+    assert_eq!(
+        store.complete(grant(1), record, retention).await.unwrap(),
+        Written::Done
+    );
+    assert!(matches!(
+        store.claim(request(1)).await.unwrap(),
+        Claim::Completed(_)
+    ));
+    // The refused claim left nothing behind.
+    assert_eq!(store.slots(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_in_its_grace_is_not_dropped_for_a_new_slot() {
+    let store = MemoryStore::with_limits(1, usize::MAX);
+    assert!(claimed(&store, 1).await);
+    let retention = request(1).retention;
+    let _ = store
+        .complete(grant(1), Bytes::from("answer"), retention)
+        .await
+        .unwrap();
+    tokio::time::advance(10 * MINUTE + Duration::from_secs(1)).await;
+    assert!(store.claim(request(2)).await.is_err());
+    tokio::time::advance(MINUTE).await;
+    assert!(claimed(&store, 2).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_are_counted_and_given_back() {
+    let store = MemoryStore::with_limits(100, 3_000);
+    assert!(claimed(&store, 1).await);
+    let one_slot = store.bytes();
+    let retention = request(1).retention;
+    let _ = store
+        .complete(grant(1), Bytes::from(vec![0; 3_000]), retention)
+        .await
+        .unwrap();
+    assert_eq!(store.bytes(), one_slot + 3_000);
+    assert!(matches!(
+        store.claim(request(2)).await,
+        Err(StoreError::Full { unit: "bytes", .. })
+    ));
+    tokio::time::advance(11 * MINUTE).await;
+    assert!(claimed(&store, 2).await);
+    assert_eq!(store.bytes(), one_slot);
+    assert_eq!(store.slots(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_verbs_delete_what_is_due_on_their_way() {
+    let store = MemoryStore::new();
+    // All in one shard: the shard is chosen by the last byte.
+    let in_shard = |number: u8| {
+        let mut request = request(number);
+        let mut slot = *request.slot.as_bytes();
+        slot[31] = 0;
+        request.slot = Slot::from_bytes(slot);
+        request
+    };
+    for number in 0..100 {
+        let _ = store.claim(in_shard(number)).await.unwrap();
+    }
+    tokio::time::advance(12 * MINUTE + Duration::from_secs(1)).await;
+    for number in 100..130 {
+        let _ = store.claim(in_shard(number)).await.unwrap();
+    }
+    assert_eq!(store.slots(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_do_not_grow_the_expiry_queue() {
+    let store = MemoryStore::new();
+    assert!(claimed(&store, 1).await);
+    for _ in 0..1_000 {
+        tokio::time::advance(MINUTE / 2).await;
+        assert_eq!(store.renew(grant(1), MINUTE).await.unwrap(), Written::Done);
+    }
+    assert!(store.shard(&grant(1).slot).queue_len() <= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_under_refuse_is_never_deleted_by_time() {
+    let store = MemoryStore::new();
+    let refuse = ClaimRequest {
+        on_crash: OnCrash::Refuse,
+        ..request(1)
+    };
+    let _ = store.claim(refuse).await.unwrap();
+    tokio::time::advance(1_000_000 * MINUTE).await;
+    store.reap_all(Instant::now());
+    let retry = ClaimRequest {
+        owner: OwnerId::from_bytes([9; 16]),
+        ..refuse
+    };
+    assert_eq!(store.claim(retry).await.unwrap(), Claim::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn durations_beyond_the_clock_do_not_panic() {
+    let store = MemoryStore::new();
+    let endless = ClaimRequest {
+        lease: Duration::MAX,
+        retention: Retention {
+            ttl: Duration::MAX,
+            grace: Duration::MAX,
+        },
+        ..request(1)
+    };
+    let _ = store.claim(endless).await.unwrap();
+    assert_eq!(
+        store.renew(grant(1), Duration::MAX).await.unwrap(),
+        Written::Done
+    );
+}

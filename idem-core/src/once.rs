@@ -1,0 +1,191 @@
+//! The same protection for work outside HTTP: consumers, jobs, webhooks.
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Call, Execution, FingerprintBuilder, FingerprintError, Finish, IdempotencyKey, KeyError,
+    Operation, Overrides, PolicyError, Replay, Runtime, Scope, StoreError,
+    record::{Record, RecordError},
+};
+
+impl Runtime {
+    /// Runs `work` once per operation, scope and key, and gives every later
+    /// caller with the same payload its result.
+    ///
+    /// `Ok` is recorded as JSON; an `Err` or a panic is not, and a retry runs
+    /// again. The rest is [`execute`](Self::execute)'s: the work goes on when
+    /// the returned future is dropped.
+    ///
+    /// # Errors
+    /// [`OnceError`]; its [`Work`](OnceError::Work) is the work's own error.
+    ///
+    /// # Examples
+    /// ```
+    /// use idem_core::{MemoryStore, OnceError, Runtime, Scope};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::builder(MemoryStore::new()).build()?;
+    /// let tenant = Scope::new("tenant", "acme")?;
+    /// let send = || async { Ok::<_, std::io::Error>(String::from("mail-17")) };
+    ///
+    /// let first = runtime.once("send-invoice", &tenant, "inv-1", &("a@b.c", 1250), send).await?;
+    /// let again = runtime.once("send-invoice", &tenant, "inv-1", &("a@b.c", 1250), send).await?;
+    /// assert_eq!(first.value, again.value);
+    /// assert!(again.replayed);
+    ///
+    /// let other = runtime.once("send-invoice", &tenant, "inv-1", &("x@y.z", 9), send).await;
+    /// assert!(matches!(other, Err(OnceError::KeyReused)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn once<P, T, E, W, F>(
+        &self,
+        operation: impl Into<Operation>,
+        scope: &Scope,
+        key: &str,
+        payload: &P,
+        work: W,
+    ) -> Result<Once<T>, OnceError<E>>
+    where
+        P: Serialize + ?Sized,
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+        W: FnOnce() -> F,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.once_with(&Overrides::NONE, operation, scope, key, payload, work)
+            .await
+    }
+
+    /// [`once`](Self::once) with its own ttl, lease, and so on.
+    ///
+    /// # Errors
+    /// [`OnceError`], as [`once`](Self::once).
+    pub async fn once_with<P, T, E, W, F>(
+        &self,
+        overrides: &Overrides,
+        operation: impl Into<Operation>,
+        scope: &Scope,
+        key: &str,
+        payload: &P,
+        work: W,
+    ) -> Result<Once<T>, OnceError<E>>
+    where
+        P: Serialize + ?Sized,
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+        W: FnOnce() -> F,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let operation = operation.into();
+        let key = IdempotencyKey::new(key)?;
+        let mut fingerprint = FingerprintBuilder::new();
+        fingerprint.typed(payload)?;
+        let call = Call {
+            slot: self.slot(&operation, scope, &key),
+            operation,
+            fingerprint: fingerprint.finish(),
+            settings: self.settings_for(overrides)?,
+        };
+        let work = work();
+        let execution = self.execute(call, async move { keep(work.await) }).await;
+        answer(execution)
+    }
+}
+
+/// The result of work that ran once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once<T> {
+    /// What the work returned, now or when it ran.
+    pub value: T,
+    /// Whether it ran before and this is its recorded result.
+    pub replayed: bool,
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnceError<E> {
+    /// The work ran and failed; a retry runs again.
+    #[error("the work failed")]
+    Work(E),
+    /// The work panicked; a retry runs again.
+    #[error("the work panicked")]
+    Panicked,
+    /// The same work runs now: try again later.
+    #[error("the same work is in progress; try again later")]
+    InProgress,
+    /// The key was used for another payload.
+    #[error("the idempotency key was used for another payload; a new intent needs a new key")]
+    KeyReused,
+    /// An earlier execution fell silent, and nobody knows how far it came.
+    #[error("an earlier execution ended without an outcome; an operator has to resolve it")]
+    OutcomeUnknown,
+    /// The store did not take the claim: the work did not run.
+    #[error("the work did not run because the store failed")]
+    Store(#[from] StoreError),
+    /// The key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The payload cannot be fingerprinted.
+    #[error(transparent)]
+    Payload(#[from] FingerprintError),
+    /// The overrides protect nothing.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The work ran before, but its record cannot be read.
+    #[error("the work ran before, but its record cannot be read")]
+    Record(#[from] RecordError),
+    /// The work ran before, but its result is not of the type asked for, or
+    /// could not be serialized when it ran.
+    #[error("the work ran before, but its recorded result does not fit the type asked for")]
+    Result(#[source] serde_json::Error),
+}
+
+fn keep<T: Serialize, E>(result: Result<T, E>) -> Finish<Result<T, E>> {
+    let Ok(value) = &result else {
+        return Finish::Release { answer: result };
+    };
+    let json = serde_json::to_vec(value).unwrap_or_else(|error| {
+        // The effect has happened, so the slot is completed all the same: a
+        // retry must not run. It meets `OnceError::Result` instead.
+        tracing::error!(%error, "the result of once-only work cannot be serialized");
+        Vec::new()
+    });
+    Finish::Record {
+        record: Record::Value(Bytes::from(json)).encode(),
+        answer: result,
+    }
+}
+
+fn answer<T: DeserializeOwned, E>(
+    execution: Execution<Result<T, E>>,
+) -> Result<Once<T>, OnceError<E>> {
+    match execution {
+        Execution::Ran { answer, .. } | Execution::Unprotected { answer } => match answer {
+            Ok(value) => Ok(Once {
+                value,
+                replayed: false,
+            }),
+            Err(error) => Err(OnceError::Work(error)),
+        },
+        Execution::Replayed(replay) => read(&replay),
+        Execution::InProgress { .. } => Err(OnceError::InProgress),
+        Execution::KeyReused => Err(OnceError::KeyReused),
+        Execution::OutcomeUnknown => Err(OnceError::OutcomeUnknown),
+        Execution::Panicked => Err(OnceError::Panicked),
+        Execution::StoreFailed(error) => Err(OnceError::Store(error)),
+    }
+}
+
+fn read<T: DeserializeOwned, E>(replay: &Replay) -> Result<Once<T>, OnceError<E>> {
+    let Record::Value(json) = Record::decode(&replay.record)? else {
+        return Err(RecordError::WrongKind.into());
+    };
+    Ok(Once {
+        value: serde_json::from_slice(&json).map_err(OnceError::Result)?,
+        replayed: true,
+    })
+}

@@ -1,0 +1,416 @@
+//! What a store keeps of a finished execution, and its binary form.
+//!
+//! ```text
+//! "idem" | version: u8 | kind: u8 | … | crc32: u32 LE over all before it
+//!
+//! kind 1, response: status: u16 LE
+//!                   headers: count, then per header name and value
+//!                   body: 0, bytes  |  1, length + 1 or 0 when unknown
+//! kind 2, value:    bytes
+//! ```
+//!
+//! Counts and lengths are LEB128, bytes are prefixed with their length.
+//! Decoding copies nothing: every part is a slice of the input.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+const MAGIC: &[u8; 4] = b"idem";
+const VERSION: u8 = 1;
+const KIND_RESPONSE: u8 = 1;
+const KIND_VALUE: u8 = 2;
+const BODY_FULL: u8 = 0;
+const BODY_NOT_RETAINED: u8 = 1;
+const CHECKSUM_BYTES: usize = 4;
+
+/// What is kept of a finished execution.
+///
+/// ```
+/// use bytes::Bytes;
+/// use idem_core::record::{Record, RecordedBody};
+///
+/// let record = Record::Response {
+///     status: 201,
+///     headers: vec![(Bytes::from("location"), Bytes::from("/payments/1"))],
+///     body: RecordedBody::Full(Bytes::from("{}")),
+/// };
+/// assert_eq!(Record::decode(&record.encode())?, record);
+/// # Ok::<(), idem_core::record::RecordError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// The answer to a request.
+    Response {
+        /// The status code.
+        status: u16,
+        /// The recorded headers, in order; a name may occur more than once.
+        headers: Vec<(Bytes, Bytes)>,
+        /// The body, or that it was not kept.
+        body: RecordedBody,
+    },
+    /// The serialized result of work outside HTTP.
+    Value(Bytes),
+}
+
+/// The body of a recorded response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordedBody {
+    /// All of it.
+    Full(Bytes),
+    /// The body was too large or was streamed; a retry is told so.
+    NotRetained {
+        /// The body's length in bytes where it was known.
+        length: Option<u64>,
+    },
+}
+
+impl Record {
+    /// The record's binary form, in one allocation.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.encoded_len());
+        out.put_slice(MAGIC);
+        out.put_u8(VERSION);
+        match self {
+            Self::Response {
+                status,
+                headers,
+                body,
+            } => {
+                out.put_u8(KIND_RESPONSE);
+                out.put_u16_le(*status);
+                put_number(&mut out, headers.len() as u64);
+                for (name, value) in headers {
+                    put_bytes(&mut out, name);
+                    put_bytes(&mut out, value);
+                }
+                match body {
+                    RecordedBody::Full(bytes) => {
+                        out.put_u8(BODY_FULL);
+                        put_bytes(&mut out, bytes);
+                    }
+                    RecordedBody::NotRetained { length } => {
+                        out.put_u8(BODY_NOT_RETAINED);
+                        put_number(&mut out, length.map_or(0, |n| n.saturating_add(1)));
+                    }
+                }
+            }
+            Self::Value(bytes) => {
+                out.put_u8(KIND_VALUE);
+                put_bytes(&mut out, bytes);
+            }
+        }
+        let checksum = crc32fast::hash(&out);
+        out.put_u32_le(checksum);
+        out.freeze()
+    }
+
+    /// Reads a record back. The parts share `bytes`.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the bytes are truncated, corrupt, or of a version
+    /// this build does not know. Never panics, whatever the bytes.
+    pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
+        let Some((head, _)) = bytes.split_first_chunk::<5>() else {
+            return Err(RecordError::Truncated);
+        };
+        if !head.starts_with(MAGIC) {
+            return Err(RecordError::NotARecord);
+        }
+        // Before the checksum: another version may not end in one.
+        if head[4] != VERSION {
+            return Err(RecordError::UnknownVersion { version: head[4] });
+        }
+        let Some((content, checksum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
+            return Err(RecordError::Truncated);
+        };
+        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+            return Err(RecordError::BadChecksum);
+        }
+        let mut reader = Reader {
+            bytes: bytes.slice(..content.len()),
+            at: head.len(),
+        };
+        let record = match reader.byte()? {
+            KIND_RESPONSE => reader.response()?,
+            KIND_VALUE => Self::Value(reader.bytes()?),
+            kind => return Err(RecordError::UnknownKind { kind }),
+        };
+        match reader.rest() {
+            0 => Ok(record),
+            surplus => Err(RecordError::Surplus { surplus }),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        // An upper bound: ten bytes hold any LEB128 number.
+        let parts = match self {
+            Self::Response { headers, body, .. } => {
+                let headers: usize = headers
+                    .iter()
+                    .map(|(name, value)| name.len() + value.len() + 20)
+                    .sum();
+                let body = match body {
+                    RecordedBody::Full(bytes) => bytes.len(),
+                    RecordedBody::NotRetained { .. } => 0,
+                };
+                headers + body + 23
+            }
+            Self::Value(bytes) => bytes.len() + 10,
+        };
+        MAGIC.len() + 2 + parts + CHECKSUM_BYTES
+    }
+}
+
+/// Why bytes from a store are not a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The bytes end too early.
+    #[error("the stored record is truncated")]
+    Truncated,
+    /// The bytes do not start as a record does.
+    #[error("the stored bytes are not a record of idem; does something else write to this store?")]
+    NotARecord,
+    /// Written by another version of idem.
+    #[error(
+        "the stored record has version {version}, this build reads version {VERSION}; \
+         let every node run a version that can read it before one writes it"
+    )]
+    UnknownVersion {
+        /// The version found.
+        version: u8,
+    },
+    /// A kind of record this version does not know.
+    #[error("the stored record is of the unknown kind {kind}")]
+    UnknownKind {
+        /// The kind found.
+        kind: u8,
+    },
+    /// A response where a value was expected, or the other way round.
+    #[error(
+        "the stored record is of another kind than this operation writes; two operations share a name"
+    )]
+    WrongKind,
+    /// The checksum does not match.
+    #[error("the stored record is corrupt: its checksum does not match")]
+    BadChecksum,
+    /// A number, length or body tag that cannot be.
+    #[error("the stored record is malformed")]
+    Malformed,
+    /// Bytes are left over.
+    #[error("the stored record has {surplus} bytes too many")]
+    Surplus {
+        /// How many.
+        surplus: usize,
+    },
+}
+
+fn put_number(out: &mut BytesMut, mut number: u64) {
+    while number >= 0x80 {
+        // The mask keeps it in a byte.
+        out.put_u8((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.put_u8(number as u8);
+}
+
+fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.put_slice(bytes);
+}
+
+struct Reader {
+    bytes: Bytes,
+    at: usize,
+}
+
+impl Reader {
+    fn rest(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    fn byte(&mut self) -> Result<u8, RecordError> {
+        let byte = *self.bytes.get(self.at).ok_or(RecordError::Truncated)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn number(&mut self) -> Result<u64, RecordError> {
+        let mut number = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return Err(RecordError::Malformed);
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(RecordError::Malformed)
+    }
+
+    fn bytes(&mut self) -> Result<Bytes, RecordError> {
+        let length = usize::try_from(self.number()?).map_err(|_| RecordError::Malformed)?;
+        if length > self.rest() {
+            return Err(RecordError::Truncated);
+        }
+        let bytes = self.bytes.slice(self.at..self.at + length);
+        self.at += length;
+        Ok(bytes)
+    }
+
+    fn response(&mut self) -> Result<Record, RecordError> {
+        let status = u16::from_le_bytes([self.byte()?, self.byte()?]);
+        let count = self.number()?;
+        // A header takes at least two bytes: a lying count must not reserve memory.
+        let mut headers = Vec::with_capacity(count.min(self.rest() as u64 / 2) as usize);
+        for _ in 0..count {
+            headers.push((self.bytes()?, self.bytes()?));
+        }
+        let body = match self.byte()? {
+            BODY_FULL => RecordedBody::Full(self.bytes()?),
+            BODY_NOT_RETAINED => RecordedBody::NotRetained {
+                length: self.number()?.checked_sub(1),
+            },
+            _ => return Err(RecordError::Malformed),
+        };
+        Ok(Record::Response {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample() -> Record {
+        Record::Response {
+            status: 201,
+            headers: vec![
+                (Bytes::from("location"), Bytes::from("/p/1")),
+                (Bytes::from("x"), Bytes::from_static(&[0xff, 0])),
+            ],
+            body: RecordedBody::Full(Bytes::from("{\"id\":1}")),
+        }
+    }
+
+    #[test]
+    fn the_form_of_version_1_does_not_change() {
+        let hex: String = sample()
+            .encode()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "6964656d0101c900\
+             02086c6f636174696f6e042f702f31017802ff00\
+             00087b226964223a317d90ad59a4"
+        );
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let bytes = sample().encode();
+        for length in 0..bytes.len() {
+            assert!(Record::decode(&bytes.slice(..length)).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_an_error() {
+        let bytes = sample().encode();
+        for bit in 0..bytes.len() * 8 {
+            let mut broken = bytes.to_vec();
+            broken[bit / 8] ^= 1 << (bit % 8);
+            assert!(Record::decode(&broken.into()).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_version_says_which() {
+        let mut bytes = sample().encode().to_vec();
+        bytes[4] = 9;
+        let error = Record::decode(&bytes.into()).unwrap_err();
+        assert_eq!(error, RecordError::UnknownVersion { version: 9 });
+        assert!(error.to_string().contains("version 9"));
+    }
+
+    #[test]
+    fn other_peoples_bytes_are_called_that() {
+        assert_eq!(
+            Record::decode(&Bytes::from("hello world")),
+            Err(RecordError::NotARecord)
+        );
+        assert_eq!(Record::decode(&Bytes::new()), Err(RecordError::Truncated));
+    }
+
+    fn sealed(content: &[u8]) -> Bytes {
+        let mut bytes = b"idem\x01".to_vec();
+        bytes.extend(content);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes.into()
+    }
+
+    #[test]
+    fn a_lying_count_or_length_is_an_error_and_reserves_nothing() {
+        let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        let counted = [&[KIND_RESPONSE, 200, 0][..], &huge].concat();
+        assert_eq!(
+            Record::decode(&sealed(&counted)),
+            Err(RecordError::Truncated)
+        );
+        let value = [&[KIND_VALUE][..], &huge].concat();
+        assert!(Record::decode(&sealed(&value)).is_err());
+        let endless = [&[KIND_VALUE][..], &[0xff; 11]].concat();
+        assert_eq!(
+            Record::decode(&sealed(&endless)),
+            Err(RecordError::Malformed)
+        );
+        assert_eq!(
+            Record::decode(&sealed(&[KIND_VALUE, 0, 7])),
+            Err(RecordError::Surplus { surplus: 1 })
+        );
+        assert_eq!(
+            Record::decode(&sealed(&[7])),
+            Err(RecordError::UnknownKind { kind: 7 })
+        );
+    }
+
+    fn any_bytes() -> impl Strategy<Value = Bytes> {
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded(
+            status in any::<u16>(),
+            headers in prop::collection::vec((any_bytes(), any_bytes()), 0..6),
+            body in prop_oneof![
+                any_bytes().prop_map(RecordedBody::Full),
+                prop::option::of(0..u64::MAX - 1)
+                    .prop_map(|length| RecordedBody::NotRetained { length }),
+            ],
+            value in any_bytes(),
+        ) {
+            let response = Record::Response { status, headers, body };
+            prop_assert_eq!(Record::decode(&response.encode()), Ok(response));
+            let value = Record::Value(value);
+            prop_assert_eq!(Record::decode(&value.encode()), Ok(value));
+        }
+
+        #[test]
+        fn no_bytes_panic_even_with_a_right_checksum(
+            content in prop::collection::vec(any::<u8>(), 0..200)
+        ) {
+            let _ = Record::decode(&sealed(&content));
+            let _ = Record::decode(&Bytes::from(content));
+        }
+    }
+}

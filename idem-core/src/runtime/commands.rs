@@ -1,0 +1,146 @@
+//! The store's verbs under our own deadline: an answer that is lost is asked
+//! for again, with the same owner, until the deadline.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::erased::ErasedStore;
+use crate::{
+    Claim, ClaimRequest, Grant, Retention, Slot, SlotView, StoreError, Written,
+    backoff::Backoff,
+    clock::after,
+    telemetry::{self, Verb},
+};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long the runtime waits for its store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadlines {
+    /// One verb, all its tries together.
+    pub(crate) verb: Duration,
+    /// One try.
+    pub(crate) attempt: Duration,
+    /// Recording an answer before its client gets it all the same.
+    pub(crate) complete: Duration,
+}
+
+#[derive(Clone)]
+pub(crate) struct Commands {
+    store: Arc<dyn ErasedStore>,
+    deadlines: Deadlines,
+}
+
+/// A verb that had no answer in time.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: StoreError,
+    /// Whether one of its tries may have been applied.
+    pub(crate) maybe_applied: bool,
+}
+
+impl Commands {
+    pub(crate) fn new(store: Arc<dyn ErasedStore>, deadlines: Deadlines) -> Self {
+        Self { store, deadlines }
+    }
+
+    pub(crate) async fn claim(&self, request: ClaimRequest) -> Result<Claim, Failed> {
+        let deadline = self.deadlines.verb;
+        self.insist(Verb::Claim, deadline, || self.store.claim(request))
+            .await
+    }
+
+    /// One try: heartbeats come again by themselves.
+    pub(crate) async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
+        self.attempt(Verb::Renew, self.deadlines.attempt, || {
+            self.store.renew(grant, lease)
+        })
+        .await
+    }
+
+    pub(crate) async fn complete(
+        &self,
+        grant: Grant,
+        record: Bytes,
+        retention: Retention,
+    ) -> Result<Written, Failed> {
+        let deadline = self.deadlines.complete;
+        self.insist(Verb::Complete, deadline, || {
+            self.store.complete(grant, record.clone(), retention)
+        })
+        .await
+    }
+
+    pub(crate) async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, Failed> {
+        let deadline = self.deadlines.verb;
+        self.insist(Verb::Release, deadline, || self.store.release(grant, ttl))
+            .await
+    }
+
+    pub(crate) async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, Failed> {
+        let deadline = self.deadlines.verb;
+        self.insist(Verb::Inspect, deadline, || self.store.inspect(slot))
+            .await
+    }
+
+    pub(crate) async fn health(&self) -> Result<(), StoreError> {
+        self.attempt(Verb::Health, self.deadlines.verb, || self.store.health())
+            .await
+    }
+
+    /// How long an answer may be held back until it is recorded.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.deadlines.complete
+    }
+
+    /// Tries until there is an answer, an error that would come again, or the deadline.
+    async fn insist<'a, T>(
+        &'a self,
+        verb: Verb,
+        deadline: Duration,
+        call: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, Failed> {
+        let deadline = after(Instant::now(), deadline);
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut maybe_applied = false;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let error = match self
+                .attempt(verb, left.min(self.deadlines.attempt), &call)
+                .await
+            {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            maybe_applied |= error.is_ambiguous();
+            let next = after(Instant::now(), backoff.pause());
+            if !error.is_transient() || next >= deadline {
+                return Err(Failed {
+                    error,
+                    maybe_applied,
+                });
+            }
+            tracing::debug!(verb = verb.name(), %error, "the store did not answer, asking again");
+            sleep(next.saturating_duration_since(Instant::now())).await;
+        }
+    }
+
+    async fn attempt<'a, T>(
+        &'a self,
+        verb: Verb,
+        limit: Duration,
+        call: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let started = Instant::now();
+        let answer = match timeout(limit, call()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::TimedOut(limit)),
+        };
+        telemetry::store_answered(verb, started.elapsed(), answer.is_ok());
+        answer
+    }
+}

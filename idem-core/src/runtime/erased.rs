@@ -1,0 +1,46 @@
+//! A store behind a pointer, so that the runtime is one type for all of them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::{Claim, ClaimRequest, Grant, Retention, Slot, SlotView, Store, StoreError, Written};
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// The verbs of [`Store`] that the runtime uses, with boxed futures.
+pub(crate) trait ErasedStore: Send + Sync {
+    fn claim(&self, request: ClaimRequest) -> Answer<'_, Claim>;
+    fn renew(&self, grant: Grant, lease: Duration) -> Answer<'_, Written>;
+    fn complete(&self, grant: Grant, record: Bytes, retention: Retention) -> Answer<'_, Written>;
+    fn release(&self, grant: Grant, ttl: Duration) -> Answer<'_, Written>;
+    fn inspect(&self, slot: Slot) -> Answer<'_, Option<SlotView>>;
+    fn health(&self) -> Answer<'_, ()>;
+}
+
+impl<S: Store> ErasedStore for S {
+    fn claim(&self, request: ClaimRequest) -> Answer<'_, Claim> {
+        Box::pin(Store::claim(self, request))
+    }
+
+    fn renew(&self, grant: Grant, lease: Duration) -> Answer<'_, Written> {
+        Box::pin(Store::renew(self, grant, lease))
+    }
+
+    fn complete(&self, grant: Grant, record: Bytes, retention: Retention) -> Answer<'_, Written> {
+        Box::pin(Store::complete(self, grant, record, retention))
+    }
+
+    fn release(&self, grant: Grant, ttl: Duration) -> Answer<'_, Written> {
+        Box::pin(Store::release(self, grant, ttl))
+    }
+
+    fn inspect(&self, slot: Slot) -> Answer<'_, Option<SlotView>> {
+        Box::pin(Store::inspect(self, slot))
+    }
+
+    fn health(&self) -> Answer<'_, ()> {
+        Box::pin(Store::health(self))
+    }
+}

@@ -1,0 +1,152 @@
+//! A slot that this process owns: its heartbeat, and the ways it can end.
+//!
+//! Only a won claim makes a [`Hold`], and ending it takes it, so nothing can be
+//! recorded without a claim and nothing twice.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep};
+use tracing::Instrument;
+
+use super::{Inner, heartbeat::Heartbeat, waiters::Owning};
+use crate::{
+    Call, Claimed, Grant, OwnerId, Retention, StoreError, Written, backoff::Backoff, clock::after,
+};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// An execution that owns its slot. Dropped without an end, it falls silent and
+/// its lease lapses.
+pub(super) struct Hold {
+    inner: Arc<Inner>,
+    grant: Grant,
+    retention: Retention,
+    heartbeat: Heartbeat,
+    _owning: Option<Owning>,
+}
+
+/// How the outcome of an execution was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It is in the store.
+    Stored,
+    /// The store does not answer; it is being tried in the background.
+    Pending,
+    /// Another owner has taken over.
+    Fenced,
+}
+
+impl Hold {
+    pub(super) fn new(
+        inner: &Arc<Inner>,
+        call: &Call,
+        owner: OwnerId,
+        claimed: &Claimed,
+        claimed_at: Instant,
+    ) -> Self {
+        let grant = Grant {
+            slot: call.slot,
+            owner,
+            fence: claimed.fence,
+        };
+        let waits = !call.settings.wait.is_zero();
+        Self {
+            inner: Arc::clone(inner),
+            grant,
+            retention: call.settings.retention,
+            heartbeat: inner.heartbeats.start(
+                grant,
+                call.settings.lease,
+                claimed_at,
+                call.operation.clone(),
+            ),
+            _owning: waits.then(|| inner.waiters.own(call.slot)),
+        }
+    }
+
+    /// Records the answer.
+    pub(super) async fn complete(self, record: Bytes) -> Ended {
+        self.end(Ending::Complete(record)).await
+    }
+
+    /// Gives the slot back for a retry.
+    pub(super) async fn release(self) -> Ended {
+        self.end(Ending::Release).await
+    }
+
+    async fn end(self, ending: Ending) -> Ended {
+        self.heartbeat.conclude();
+        match self.store(&ending).await {
+            Ok(Written::Done) => Ended::Stored,
+            Ok(Written::Fenced) => Ended::Fenced,
+            Err(error) => {
+                tracing::error!(
+                    slot = %self.grant.slot.short(),
+                    %error,
+                    "the outcome could not be stored, trying on in the background"
+                );
+                let token = self.inner.tracker.token();
+                let rest = async move {
+                    self.keep_storing(ending).await;
+                    drop(token);
+                };
+                tokio::spawn(rest.in_current_span());
+                Ended::Pending
+            }
+        }
+    }
+
+    async fn store(&self, ending: &Ending) -> Result<Written, StoreError> {
+        let commands = &self.inner.commands;
+        let written = match ending {
+            Ending::Complete(record) => {
+                commands
+                    .complete(self.grant, record.clone(), self.retention)
+                    .await
+            }
+            Ending::Release => commands.release(self.grant, self.retention.ttl).await,
+        };
+        written.map_err(|failed| failed.error)
+    }
+
+    /// The heartbeat goes on meanwhile, so that nobody takes over from a
+    /// finished execution. After a ttl no retry could profit any more.
+    async fn keep_storing(self, ending: Ending) {
+        let give_up = after(Instant::now(), self.retention.ttl);
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        while Instant::now() < give_up {
+            sleep(backoff.pause()).await;
+            match self.store(&ending).await {
+                Ok(Written::Done) => {
+                    tracing::info!(slot = %self.grant.slot.short(), "the outcome is stored at last");
+                    return;
+                }
+                Ok(Written::Fenced) => {
+                    tracing::error!(
+                        slot = %self.grant.slot.short(),
+                        "the outcome was not stored: another execution has taken over"
+                    );
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "the outcome is still not stored"),
+            }
+        }
+        tracing::error!(
+            slot = %self.grant.slot.short(),
+            "the outcome was not stored within its ttl, giving up"
+        );
+    }
+}
+
+enum Ending {
+    Complete(Bytes),
+    Release,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.inner.waiters.wake(&self.grant.slot);
+    }
+}

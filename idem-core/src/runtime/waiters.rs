@@ -1,0 +1,134 @@
+//! Who waits, in this process, for a slot to change.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::Slot;
+
+/// The slots that somebody in this process waits for or, where duplicates are
+/// told to wait, owns. Ending an execution wakes its waiters at once.
+#[derive(Clone, Default)]
+pub(crate) struct Waiters(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    slots: Mutex<HashMap<Slot, Place>>,
+    /// How many places there are, to see without the lock that there are none.
+    places: AtomicUsize,
+}
+
+struct Place {
+    changed: watch::Sender<()>,
+    owners: usize,
+    waiters: usize,
+}
+
+impl Waiters {
+    /// Waits for changes from now on.
+    pub(crate) fn join(&self, slot: Slot) -> Waiter {
+        let mut slots = self.0.lock();
+        let place = self.0.place(&mut slots, slot);
+        place.waiters += 1;
+        Waiter {
+            changed: place.changed.subscribe(),
+            slot,
+            shared: Arc::clone(&self.0),
+        }
+    }
+
+    /// Notes that this process owns the slot: its end will be told, nobody has to ask.
+    pub(crate) fn own(&self, slot: Slot) -> Owning {
+        let mut slots = self.0.lock();
+        self.0.place(&mut slots, slot).owners += 1;
+        Owning {
+            slot,
+            shared: Arc::clone(&self.0),
+        }
+    }
+
+    /// Tells everybody who waits that the slot has changed.
+    pub(crate) fn wake(&self, slot: &Slot) {
+        if self.0.places.load(SeqCst) == 0 {
+            return;
+        }
+        if let Some(place) = self.0.lock().get(slot) {
+            place.changed.send_replace(());
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Slot, Place>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place<'a>(&self, slots: &'a mut HashMap<Slot, Place>, slot: Slot) -> &'a mut Place {
+        slots.entry(slot).or_insert_with(|| {
+            self.places.fetch_add(1, SeqCst);
+            Place {
+                changed: watch::Sender::new(()),
+                owners: 0,
+                waiters: 0,
+            }
+        })
+    }
+
+    fn leave(&self, slot: &Slot, count: impl FnOnce(&mut Place)) {
+        let mut slots = self.lock();
+        if let Some(place) = slots.get_mut(slot) {
+            count(place);
+            if place.owners == 0 && place.waiters == 0 {
+                slots.remove(slot);
+                self.places.fetch_sub(1, SeqCst);
+            }
+        }
+    }
+}
+
+/// One who waits for a slot.
+pub(crate) struct Waiter {
+    changed: watch::Receiver<()>,
+    slot: Slot,
+    shared: Arc<Shared>,
+}
+
+impl Waiter {
+    /// Ends at the next change since the last one seen, or at `until`.
+    pub(crate) async fn changed(&mut self, until: Instant) {
+        // The sender lives as long as this waiter is counted, so `changed` has no error to give.
+        let _ = tokio::time::timeout_at(until, self.changed.changed()).await;
+    }
+
+    /// Whether this process owns the slot now.
+    pub(crate) fn is_owned_here(&self) -> bool {
+        self.shared
+            .lock()
+            .get(&self.slot)
+            .is_some_and(|place| place.owners > 0)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.shared.leave(&self.slot, |place| place.waiters -= 1);
+    }
+}
+
+/// The note that this process owns a slot.
+pub(crate) struct Owning {
+    slot: Slot,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Owning {
+    fn drop(&mut self) {
+        self.shared.leave(&self.slot, |place| place.owners -= 1);
+    }
+}

@@ -1,0 +1,239 @@
+//! The only name a store ever sees.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use hmac::{Hmac, KeyInit};
+use sha2::{Digest, Sha256};
+
+use crate::{IdempotencyKey, Operation, Scope};
+
+/// Part of every slot: a change of the derivation changes every slot.
+const SLOT_VERSION: u8 = 1;
+
+/// The name of a record in a store: 32 bytes from which neither the key nor
+/// the user can be read.
+///
+/// `Display` is the 64 hexadecimal digits, `Debug` the first eight.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot([u8; 32]);
+
+impl Slot {
+    /// A slot read back from a store or typed by an operator.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The slot's bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first eight hexadecimal digits: enough to find a request in a log.
+    #[must_use]
+    pub const fn short(&self) -> ShortSlot {
+        ShortSlot([self.0[0], self.0[1], self.0[2], self.0[3]])
+    }
+}
+
+impl Hash for Slot {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // A slot is itself a digest: eight of its bytes spread as well as all.
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slot({})", self.short())
+    }
+}
+
+/// The first eight hexadecimal digits of a [`Slot`], for logs and spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShortSlot([u8; 4]);
+
+impl fmt::Display for ShortSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+    }
+}
+
+/// Derives [`Slot`]s: SHA-256 (or HMAC-SHA-256 under a secret) over the format
+/// version, namespace, operation, scope name, scope value and key, each
+/// prefixed with its length.
+///
+/// ```
+/// use idem_core::{IdempotencyKey, Operation, Scope, SlotDeriver};
+///
+/// let slots = SlotDeriver::new("shop");
+/// let key = IdempotencyKey::new("k-1")?;
+/// let ana = slots.slot(&Operation::new("pay"), &Scope::new("user", "ana")?, &key);
+/// let bob = slots.slot(&Operation::new("pay"), &Scope::new("user", "bob")?, &key);
+/// assert_ne!(ana, bob);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SlotDeriver(Prefix);
+
+/// The digest after version and namespace, which are the same for every slot.
+#[derive(Clone)]
+enum Prefix {
+    Plain(Sha256),
+    Keyed(Box<Hmac<Sha256>>),
+}
+
+impl SlotDeriver {
+    /// Slots of one namespace: services that share a store and no records differ in it.
+    #[must_use]
+    pub fn new(namespace: &str) -> Self {
+        Self::start(Prefix::Plain(Sha256::new()), namespace)
+    }
+
+    /// The same under a secret, so that somebody with a dump of the store
+    /// cannot test guesses of keys or user ids against it. All nodes need the
+    /// same secret, and a changed secret is a new namespace.
+    #[must_use]
+    pub fn keyed(namespace: &str, secret: &[u8]) -> Self {
+        // RFC 2104: a key longer than the block is hashed, a shorter one is padded.
+        let mut block = [0u8; 64];
+        if secret.len() > block.len() {
+            block[..32].copy_from_slice(&Sha256::digest(secret));
+        } else {
+            block[..secret.len()].copy_from_slice(secret);
+        }
+        let mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
+        Self::start(Prefix::Keyed(Box::new(mac)), namespace)
+    }
+
+    fn start(mut prefix: Prefix, namespace: &str) -> Self {
+        prefix.update(&[SLOT_VERSION]);
+        prefix.part(namespace.as_bytes());
+        Self(prefix)
+    }
+
+    /// The slot of one key of one caller at one operation.
+    #[must_use]
+    pub fn slot(&self, operation: &Operation, scope: &Scope, key: &IdempotencyKey) -> Slot {
+        let mut digest = self.0.clone();
+        digest.part(operation.as_str().as_bytes());
+        digest.part(scope.name().as_bytes());
+        digest.part(scope.value().as_bytes());
+        digest.part(key.as_str().as_bytes());
+        digest.finish()
+    }
+}
+
+impl fmt::Debug for SlotDeriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Prefix::Plain(_) => "SlotDeriver(plain)",
+            Prefix::Keyed(_) => "SlotDeriver(keyed)",
+        })
+    }
+}
+
+impl Prefix {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Plain(digest) => Digest::update(digest, bytes),
+            Self::Keyed(mac) => hmac::Mac::update(mac.as_mut(), bytes),
+        }
+    }
+
+    fn part(&mut self, bytes: &[u8]) {
+        self.update(&(bytes.len() as u64).to_le_bytes());
+        self.update(bytes);
+    }
+
+    fn finish(self) -> Slot {
+        Slot(match self {
+            Self::Plain(digest) => digest.finalize().into(),
+            Self::Keyed(mac) => hmac::Mac::finalize(*mac).into_bytes().into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(deriver: &SlotDeriver, parts: [&str; 4]) -> Slot {
+        let [operation, scope, value, key] = parts.map(str::to_owned);
+        deriver.slot(
+            &Operation::new(operation),
+            &Scope::new(scope, value).unwrap(),
+            &IdempotencyKey::new(key).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_derivation_is_what_the_design_says() {
+        let mut expected = Sha256::new();
+        expected.update([1]);
+        for part in ["shop", "POST /p", "user", "ana", "k"] {
+            expected.update((part.len() as u64).to_le_bytes());
+            expected.update(part);
+        }
+        let expected: [u8; 32] = expected.finalize().into();
+        let ours = slot(&SlotDeriver::new("shop"), ["POST /p", "user", "ana", "k"]);
+        assert_eq!(ours.as_bytes(), &expected);
+    }
+
+    #[test]
+    fn golden_slots_do_not_change_between_versions() {
+        let parts = ["POST /payments", "user", "ana", "8e03978e"];
+        assert_eq!(
+            slot(&SlotDeriver::new("idem"), parts).to_string(),
+            GOLDEN_PLAIN
+        );
+        assert_eq!(
+            slot(&SlotDeriver::keyed("idem", b"secret"), parts).to_string(),
+            GOLDEN_KEYED
+        );
+    }
+    const GOLDEN_PLAIN: &str = "cef75cb537be517790c4783a867507a21b81c520c74b69f4510a64a69e4e106e";
+    const GOLDEN_KEYED: &str = "240146c2dcb57274e58729ff02ead01dfb17560c798c0753c20b07e0b6889234";
+
+    #[test]
+    fn moving_bytes_between_parts_gives_another_slot() {
+        let deriver = SlotDeriver::new("n");
+        let all = [
+            ["ab", "c", "d", "e"],
+            ["a", "bc", "d", "e"],
+            ["a", "b", "cd", "e"],
+            ["a", "b", "c", "de"],
+        ]
+        .map(|parts| slot(&deriver, parts));
+        for (index, one) in all.iter().enumerate() {
+            assert!(!all[index + 1..].contains(one));
+        }
+    }
+
+    #[test]
+    fn a_secret_and_a_namespace_each_give_other_slots() {
+        let parts = ["a", "b", "c", "d"];
+        let all = [
+            SlotDeriver::new("n"),
+            SlotDeriver::new("m"),
+            SlotDeriver::keyed("n", b"one"),
+            SlotDeriver::keyed("n", b"two"),
+            SlotDeriver::keyed("n", &[7; 100]),
+        ]
+        .map(|deriver| slot(&deriver, parts));
+        for (index, one) in all.iter().enumerate() {
+            assert!(!all[index + 1..].contains(one));
+        }
+    }
+}

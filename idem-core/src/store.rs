@@ -1,0 +1,324 @@
+//! The contract of a store.
+
+use std::{error::Error as StdError, future::Future, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    Checkpoint, Claim, ClaimRequest, Fence, Fingerprint, Grant, OwnerId, Retention, Slot, Written,
+};
+
+/// Where slots are kept.
+///
+/// Every verb is **one atomic step** on the store's side and one round trip,
+/// and the store's own clock is the only clock: callers pass durations, never
+/// points in time. Every verb can be sent again after its reply was lost and
+/// answers as the first one did; the runtime relies on that to retry errors
+/// that say nothing about whether the verb was applied.
+///
+/// # The state of a slot
+///
+/// | state | what is kept | until |
+/// | --- | --- | --- |
+/// | absent | nothing | a claim |
+/// | in flight | fingerprint, owner, fence, attempt, checkpoints, lease | lease + ttl + grace; for ever under [`OnCrash::Refuse`](crate::OnCrash) |
+/// | completed | fingerprint, owner, fence, attempt, record | ttl + grace |
+/// | released | fingerprint, owner, fence, attempt, checkpoints | ttl |
+///
+/// # Writing one
+///
+/// A store needs `idem-core` alone. What this text leaves open is decided by
+/// the conformance suite (`idem_core::testing::conformance`, feature
+/// `testing`), which defines the trait: a store that passes it is a store.
+/// [`MemoryStore`](crate::MemoryStore) is the one to read first.
+pub trait Store: Send + Sync + 'static {
+    /// Becomes the owner of a slot, or says why not.
+    ///
+    /// | slot | same fingerprint | other fingerprint |
+    /// | --- | --- | --- |
+    /// | absent | `Claimed`, fence 1, attempt 1 | |
+    /// | in flight, same owner | `Claimed` as before, lease renewed | `Mismatch` |
+    /// | in flight, lease alive | `InFlight` | `Mismatch` |
+    /// | in flight, lease lapsed | `Claimed`, fence + 1, attempt + 1, checkpoints; `Unknown` if this claim or the lapsed one says [`OnCrash::Refuse`](crate::OnCrash) | `Mismatch` |
+    /// | completed (also past its ttl) | `Completed` | `Mismatch` |
+    /// | released | `Claimed`, fence + 1, attempt + 1, checkpoints | `Mismatch` |
+    /// | released by the same owner | `InFlight` with nothing left: this is a late copy of a claim that is over, and changes nothing | `Mismatch` |
+    ///
+    /// # Errors
+    /// [`StoreError`]; `Full` when there is no room for another slot.
+    fn claim(
+        &self,
+        request: ClaimRequest,
+    ) -> impl Future<Output = Result<Claim, StoreError>> + Send;
+
+    /// Starts the lease anew. A lapsed lease that nobody took over is renewed too.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn renew(
+        &self,
+        grant: Grant,
+        lease: Duration,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Keeps the result of one finished step for a later attempt. The same name
+    /// again replaces the value.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn checkpoint(
+        &self,
+        grant: Grant,
+        step: Checkpoint,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Records the answer. From here on the slot never changes until it is deleted.
+    /// Once completed by this grant it is `Done` again, and keeps the first bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`]. Never `Full`: room for a record is a matter of the claim.
+    fn complete(
+        &self,
+        grant: Grant,
+        record: Bytes,
+        retention: Retention,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Gives the slot back without an answer, so that a retry of the same
+    /// request may run. The slot stays for `ttl`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn release(
+        &self,
+        grant: Grant,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Shows a slot without changing it; `None` when it is absent.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn inspect(
+        &self,
+        slot: Slot,
+    ) -> impl Future<Output = Result<Option<SlotView>, StoreError>> + Send;
+
+    /// Lists slots in an order of the store's choosing. A slot that is there
+    /// and unchanged throughout is listed exactly once over all pages.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn list(&self, query: ListQuery) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// Ends a slot whose owner is gone, by an operator's decision. `fence` is
+    /// the one that [`inspect`](Self::inspect) showed: if the slot has moved on
+    /// since, nothing changes and the answer is [`Resolved::Moved`]. The slot's
+    /// fence grows, so that the silent owner is fenced should it wake up.
+    ///
+    /// `operator` makes the verb repeatable, as the owner does for a claim.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn resolve(
+        &self,
+        slot: Slot,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> impl Future<Output = Result<Resolved, StoreError>> + Send;
+
+    /// Whether the store can take claims now.
+    ///
+    /// # Errors
+    /// [`StoreError`] says why it cannot.
+    fn health(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A slot as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotView {
+    /// Which slot.
+    pub slot: Slot,
+    /// What it is doing.
+    pub state: SlotState,
+    /// What its request asked.
+    pub fingerprint: Fingerprint,
+    /// Its newest fence.
+    pub fence: Fence,
+    /// How many executions it has seen.
+    pub attempt: u32,
+    /// The names of its checkpoints, in the order they were first written.
+    pub checkpoints: Vec<String>,
+    /// Time until it is physically deleted; `None` when it is not.
+    pub deleted_in: Option<Duration>,
+}
+
+/// What a slot is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlotState {
+    /// Its owner is at work.
+    InFlight {
+        /// What is left of the lease.
+        lease_left: Duration,
+    },
+    /// Its owner has been silent for longer than its lease, and the next claim
+    /// may take over.
+    Lapsed,
+    /// Its owner has been silent for longer than its lease, and taking over is
+    /// refused until an operator has resolved it.
+    Unknown,
+    /// It holds a record.
+    Completed {
+        /// The record's bytes.
+        record: Bytes,
+        /// Whether the ttl has passed.
+        expired: bool,
+    },
+    /// It waits for a retry.
+    Released,
+}
+
+impl SlotState {
+    /// The state without its content.
+    #[must_use]
+    pub const fn kind(&self) -> StateKind {
+        match self {
+            Self::InFlight { .. } => StateKind::InFlight,
+            Self::Lapsed => StateKind::Lapsed,
+            Self::Unknown => StateKind::Unknown,
+            Self::Completed { .. } => StateKind::Completed,
+            Self::Released => StateKind::Released,
+        }
+    }
+}
+
+/// A [`SlotState`] by name, to filter a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StateKind {
+    /// See [`SlotState::InFlight`].
+    InFlight,
+    /// See [`SlotState::Lapsed`].
+    Lapsed,
+    /// See [`SlotState::Unknown`].
+    Unknown,
+    /// See [`SlotState::Completed`].
+    Completed,
+    /// See [`SlotState::Released`].
+    Released,
+}
+
+/// Which slots to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only slots in this state; `None` for all.
+    pub state: Option<StateKind>,
+    /// The [`Page::next`] of the page before; `None` for the first.
+    pub after: Option<Cursor>,
+    /// How many slots at most, at least 1.
+    pub limit: usize,
+}
+
+/// Where a page of a list ended: the store's own bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub Bytes);
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The slots.
+    pub slots: Vec<SlotView>,
+    /// Where the next page starts; `None` on the last.
+    pub next: Option<Cursor>,
+}
+
+/// What an operator decides about a slot whose owner is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// The effect happened: keep this record.
+    Complete {
+        /// The record's bytes.
+        record: Bytes,
+        /// How long to keep it.
+        retention: Retention,
+    },
+    /// The effect did not happen: a retry may run.
+    Release {
+        /// How long the slot is kept for the retry.
+        ttl: Duration,
+    },
+}
+
+/// How [`Store::resolve`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Resolved {
+    /// It is applied, by this call or an earlier one whose reply was lost.
+    Done,
+    /// The slot has another fence, a record, or is gone: nothing was changed.
+    Moved,
+    /// The owner's lease is alive: nothing was changed.
+    StillOwned {
+        /// What is left of the lease.
+        lease_left: Duration,
+    },
+}
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Nothing was sent: the verb was certainly not applied.
+    #[error("the store cannot be reached")]
+    Unreachable(#[source] Cause),
+    /// The reply is lost: the verb may or may not have been applied.
+    #[error("the store's reply was lost")]
+    Interrupted(#[source] Cause),
+    /// No reply in time: the verb may or may not have been applied.
+    #[error("the store did not answer within {0:?}")]
+    TimedOut(Duration),
+    /// There is no room for another slot. Nothing was changed.
+    #[error(
+        "the store is full: {limit} {unit} are in use and none may be dropped yet; raise the limit or shorten the ttl"
+    )]
+    Full {
+        /// The limit that was met.
+        limit: u64,
+        /// What it counts: `"slots"` or `"bytes"`.
+        unit: &'static str,
+    },
+    /// The store refuses the verb, and will refuse it again. Nothing was changed.
+    #[error("the store refuses: {reason}")]
+    Refused {
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// What the store holds cannot be read. Nothing was changed.
+    #[error("what the store holds for {slot:?} cannot be read")]
+    Corrupt {
+        /// Which slot.
+        slot: Slot,
+        /// What is wrong with it.
+        #[source]
+        cause: Cause,
+    },
+}
+
+impl StoreError {
+    /// Whether the same verb, sent again, may be answered.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::Interrupted(_) | Self::TimedOut(_)
+        )
+    }
+
+    /// Whether the verb may have been applied although it failed.
+    #[must_use]
+    pub const fn is_ambiguous(&self) -> bool {
+        matches!(self, Self::Interrupted(_) | Self::TimedOut(_))
+    }
+}

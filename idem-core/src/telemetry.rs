@@ -1,0 +1,172 @@
+//! What the runtime tells: spans and events through `tracing`, numbers through
+//! `metrics` (feature `metrics`; without it these functions do nothing).
+
+use std::time::Duration;
+
+use tracing::Span;
+
+use crate::{Call, Execution, Operation, Stored};
+
+/// A verb of the store, as a label.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Verb {
+    Claim,
+    Renew,
+    Complete,
+    Release,
+    Inspect,
+    Health,
+}
+
+impl Verb {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::Renew => "renew",
+            Self::Complete => "complete",
+            Self::Release => "release",
+            Self::Inspect => "inspect",
+            Self::Health => "health",
+        }
+    }
+}
+
+/// How a heartbeat went.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Beat {
+    Renewed,
+    Fenced,
+    Failed,
+}
+
+/// The span of one protected call. Neither key nor body is in it.
+pub(crate) fn span(call: &Call) -> Span {
+    tracing::info_span!(
+        "idempotent",
+        operation = call.operation.as_str(),
+        slot = %call.slot.short(),
+        attempt = tracing::field::Empty,
+        outcome = tracing::field::Empty,
+    )
+}
+
+pub(crate) fn claimed(call: &Call, attempt: u32, taken_over: bool) {
+    Span::current().record("attempt", attempt);
+    if taken_over {
+        tracing::warn!(
+            operation = call.operation.as_str(),
+            attempt,
+            "took over from an execution that fell silent"
+        );
+        count("idem_takeovers_total", call);
+    }
+}
+
+pub(crate) fn fenced(call: &Call) {
+    tracing::error!(
+        operation = call.operation.as_str(),
+        "fenced: another execution took over before this one was recorded"
+    );
+    count("idem_fenced_total", call);
+}
+
+pub(crate) fn failed_open(call: &Call) {
+    count("idem_fail_open_total", call);
+}
+
+pub(crate) fn finished<A>(operation: &Operation, execution: &Execution<A>) {
+    let outcome = outcome(execution);
+    Span::current().record("outcome", outcome);
+    #[cfg(feature = "metrics")]
+    metrics::counter!(
+        "idem_requests_total",
+        "operation" => operation.as_str().to_owned(),
+        "outcome" => outcome
+    )
+    .increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = operation;
+}
+
+const fn outcome<A>(execution: &Execution<A>) -> &'static str {
+    match execution {
+        Execution::Ran { stored, .. } => match stored {
+            Stored::Recorded => "executed",
+            Stored::Released => "released",
+            Stored::Pending => "pending",
+            Stored::Lost => "lost",
+        },
+        Execution::Unprotected { .. } => "unprotected",
+        Execution::Replayed(replay) if replay.expired => "replayed_expired",
+        Execution::Replayed(_) => "replayed",
+        Execution::InProgress { .. } => "in_progress",
+        Execution::KeyReused => "key_reused",
+        Execution::OutcomeUnknown => "outcome_unknown",
+        Execution::Panicked => "panicked",
+        Execution::StoreFailed(_) => "store_failed",
+    }
+}
+
+pub(crate) fn store_answered(verb: Verb, took: Duration, ok: bool) {
+    #[cfg(feature = "metrics")]
+    metrics::histogram!(
+        "idem_store_duration_seconds",
+        "verb" => verb.name(),
+        "result" => if ok { "ok" } else { "error" }
+    )
+    .record(took);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (verb, took, ok);
+}
+
+pub(crate) fn heartbeat(beat: Beat) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!(
+        "idem_heartbeats_total",
+        "result" => match beat {
+            Beat::Renewed => "renewed",
+            Beat::Fenced => "fenced",
+            Beat::Failed => "failed",
+        }
+    )
+    .increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = beat;
+}
+
+fn count(name: &'static str, call: &Call) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!(name, "operation" => call.operation.as_str().to_owned()).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (name, call);
+}
+
+/// Counts a call as in flight for as long as it lives.
+pub(crate) struct InFlight {
+    #[cfg(feature = "metrics")]
+    gauge: metrics::Gauge,
+}
+
+impl InFlight {
+    pub(crate) fn start(operation: &Operation) -> Self {
+        #[cfg(feature = "metrics")]
+        {
+            let gauge =
+                metrics::gauge!("idem_in_flight", "operation" => operation.as_str().to_owned());
+            gauge.increment(1);
+            Self { gauge }
+        }
+        #[cfg(not(feature = "metrics"))]
+        {
+            let _ = operation;
+            Self {}
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gauge.decrement(1);
+    }
+}
