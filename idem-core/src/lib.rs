@@ -41,7 +41,7 @@
 //!
 //! | name | kind | labels | what it counts |
 //! | --- | --- | --- | --- |
-//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `store_failed`, `unprotected` |
+//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `store_failed`, `unprotected`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
 //! | `idem_store_duration_seconds` | histogram | `verb`, `result` | one try of a store command, `ok` or `error` |
 //! | `idem_in_flight` | gauge | `operation` | calls being served now |
 //! | `idem_heartbeats_total` | counter | `result` | renewals: `renewed`, `fenced`, `failed` |
@@ -70,6 +70,7 @@ mod telemetry;
 
 #[cfg(feature = "memory")]
 pub use self::memory::MemoryStore;
+pub use self::telemetry::Refusal;
 pub use self::{
     claim::{
         Checkpoint, Claim, ClaimRequest, Claimed, Completed, Fence, Grant, OnCrash, OwnerId,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Span;
 
-use crate::{Call, Execution, Operation, Stored};
+use crate::{Call, Execution, Operation, Runtime, Stored};
 
 /// A verb of the store, as a label.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +77,10 @@ pub(crate) fn failed_open(call: &Call) {
 pub(crate) fn finished<A>(operation: &Operation, execution: &Execution<A>) {
     let outcome = outcome(execution);
     Span::current().record("outcome", outcome);
+    ended(operation, outcome);
+}
+
+fn ended(operation: &Operation, outcome: &'static str) {
     #[cfg(feature = "metrics")]
     metrics::counter!(
         "idem_requests_total",
@@ -85,7 +89,41 @@ pub(crate) fn finished<A>(operation: &Operation, execution: &Execution<A>) {
     )
     .increment(1);
     #[cfg(not(feature = "metrics"))]
-    let _ = operation;
+    let _ = (operation, outcome);
+}
+
+/// Why a call was refused before there was anything to claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There is no key and one is required.
+    KeyMissing,
+    /// The key cannot be used.
+    KeyInvalid,
+    /// It is not known whose key it is.
+    ScopeUnresolved,
+    /// The payload cannot be fingerprinted.
+    PayloadUnusable,
+}
+
+impl Refusal {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::KeyMissing => "key_missing",
+            Self::KeyInvalid => "key_invalid",
+            Self::ScopeUnresolved => "scope_unresolved",
+            Self::PayloadUnusable => "payload_unusable",
+        }
+    }
+}
+
+impl Runtime {
+    /// Notes a call that the caller of this runtime refused, so that it is
+    /// counted beside the others.
+    pub fn refuse(&self, operation: &Operation, refusal: Refusal) {
+        tracing::debug!(%operation, outcome = refusal.name(), "refused");
+        ended(operation, refusal.name());
+    }
 }
 
 const fn outcome<A>(execution: &Execution<A>) -> &'static str {

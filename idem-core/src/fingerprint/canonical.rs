@@ -190,7 +190,7 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
 
     #[inline]
     fn serialize_i64(self, value: i64) -> Result {
-        self.signed(value.into())
+        self.signed(value)
     }
 
     #[inline]
@@ -220,7 +220,7 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
 
     #[inline]
     fn serialize_u64(self, value: u64) -> Result {
-        self.integer(tag::NON_NEGATIVE, value.into())
+        self.integer(tag::NON_NEGATIVE, value)
     }
 
     #[inline]

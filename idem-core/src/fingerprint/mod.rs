@@ -34,11 +34,15 @@
 //! - the order of struct fields and map entries; a struct and a map with the same entries agree;
 //! - entries whose value is `None`, `()` or null, at any depth inside structs and maps (but not
 //!   elements of sequences);
-//! - the width and signedness of integers, and the width of floats;
+//! - the width and signedness of integers; the width of floats that are the same number in both
+//!   (`0.5`, but not `0.1`, which an `f32` holds less exactly);
 //! - the sign of a floating-point zero, and the bits of a NaN;
 //! - `Some(x)` and newtype structs around `x`.
 //!
-//! Everything else counts: `1`, `1.0` and `"1"` are three values.
+//! Everything else counts: `1`, `1.0` and `"1"` are three values, and elements of a sequence have
+//! an order. A `HashSet` writes its elements as a sequence in an order that changes from one set to
+//! the next, so it has no stable fingerprint: use a `BTreeSet`. Where null and absent mean two
+//! things, as in a JSON merge patch, use [`raw`](FingerprintBuilder::raw).
 //!
 //! | value | encoding |
 //! | --- | --- |

@@ -131,7 +131,9 @@ impl<'h> Sink<'h> {
         write!(Utf8(bytes), "{value}")?;
         let prefix = tag::prefix(tag::STR, bytes.len() - content);
         bytes[start..content].copy_from_slice(&prefix);
-        self.settle();
+        if self.pending() > INLINE_LIMIT {
+            self.flush();
+        }
         Ok(())
     }
 
@@ -202,7 +204,7 @@ impl<'h> Sink<'h> {
             self.rearrange(map);
         }
         self.scratch.entries.truncate(map.first_entry);
-        self.settle();
+        // This also notices when the map has taken the part over the limit.
         self.put(&[tag::END]);
     }
 
@@ -252,13 +254,6 @@ impl<'h> Sink<'h> {
             self.scratch.bytes.extend_from_slice(bytes);
         } else {
             self.hasher().0.update(bytes);
-        }
-    }
-
-    /// Restores that no more than the limit is pending.
-    fn settle(&mut self) {
-        if self.pending() > INLINE_LIMIT {
-            self.flush();
         }
     }
 

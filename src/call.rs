@@ -1,0 +1,165 @@
+//! One request at an annotated handler, from its entry to its answer.
+
+use std::{fmt, sync::Arc};
+
+use axum::response::{IntoResponse, Response};
+use idem_core::{
+    FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, Operation, Refusal, Scope,
+};
+use serde::Serialize;
+
+use crate::{
+    body::Feed,
+    plan::{KeyPlan, Plan, ScopePlan},
+    problem::Problem,
+    respond,
+    state::Idempotency,
+};
+
+/// What is known of a request so far. The expansion of the attribute adds what
+/// only the handler's arguments can tell, and runs it.
+#[doc(hidden)]
+pub struct Call {
+    idempotency: Idempotency,
+    plan: Arc<Plan>,
+    operation: Operation,
+    key: Option<IdempotencyKey>,
+    scope: Option<Scope>,
+    fingerprint: FingerprintBuilder,
+    /// The first thing that is wrong with it: it is answered and not run.
+    refused: Option<(Refusal, Problem, Option<String>)>,
+}
+
+impl Call {
+    pub(crate) const fn new(
+        idempotency: Idempotency,
+        plan: Arc<Plan>,
+        operation: Operation,
+        key: Option<IdempotencyKey>,
+        scope: Option<Scope>,
+        fingerprint: FingerprintBuilder,
+    ) -> Self {
+        Self {
+            idempotency,
+            plan,
+            operation,
+            key,
+            scope,
+            fingerprint,
+            refused: None,
+        }
+    }
+
+    /// `scope = <expression>`
+    pub fn scope(&mut self, value: &impl fmt::Display) {
+        if !self.is_protected() {
+            return;
+        }
+        match Scope::new("expression", value.to_string()) {
+            Ok(scope) => self.scope = Some(scope),
+            Err(_) => self.refuse(Refusal::ScopeUnresolved, Problem::ScopeUnresolved, None),
+        }
+    }
+
+    /// `key = <expression>`
+    pub fn key(&mut self, value: &impl fmt::Display) {
+        match IdempotencyKey::new(value.to_string()) {
+            Ok(key) => self.key = Some(key),
+            Err(error @ KeyError::Empty) => self.refuse(
+                Refusal::KeyMissing,
+                Problem::KeyInvalid,
+                Some(error.to_string()),
+            ),
+            Err(error) => self.refuse(
+                Refusal::KeyInvalid,
+                Problem::KeyInvalid,
+                Some(error.to_string()),
+            ),
+        }
+    }
+
+    /// The handler's last argument.
+    pub fn body(&mut self, body: &impl Feed) {
+        if self.is_protected() {
+            let fed = body.feed(&mut self.fingerprint);
+            self.fed(fed);
+        }
+    }
+
+    /// `fingerprint = <expression>`
+    pub fn payload(&mut self, payload: &impl Serialize) {
+        if self.is_protected() {
+            let fed = self.fingerprint.typed(payload).map(|_| ());
+            self.fed(fed);
+        }
+    }
+
+    /// The bytes of a body that no handler argument stands for.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        if self.is_protected() {
+            self.fingerprint.raw(bytes);
+        }
+    }
+
+    /// Runs the handler's body once for the key, or answers from the record.
+    pub async fn run(self, work: impl Future<Output = Response> + Send + 'static) -> Response {
+        if let Some((refusal, problem, detail)) = self.refused {
+            self.idempotency.runtime().refuse(&self.operation, refusal);
+            let report = self.idempotency.shared().problems.report(problem);
+            return match detail {
+                Some(detail) => report.detail(detail).into_response(),
+                None => report.into_response(),
+            };
+        }
+        let (key, scope) = match (self.key, self.scope) {
+            (Some(key), Some(scope)) => (key, scope),
+            (None, _) if self.plan.key_optional => return work.await,
+            // The expansion sets what the plan leaves to expressions.
+            _ => {
+                tracing::error!(operation = %self.operation, "the handler set no key or no scope");
+                let problems = &self.idempotency.shared().problems;
+                return problems.report(Problem::Misconfigured).into_response();
+            }
+        };
+        let call = idem_core::Call {
+            slot: self
+                .idempotency
+                .runtime()
+                .slot(&self.operation, &scope, &key),
+            operation: self.operation,
+            fingerprint: self.fingerprint.finish(),
+            settings: self.plan.settings,
+        };
+        respond::answer(&self.idempotency, &self.plan, call, Box::pin(work)).await
+    }
+
+    fn is_protected(&self) -> bool {
+        self.key.is_some() || matches!(self.plan.key, KeyPlan::Expression)
+    }
+
+    fn fed(&mut self, fed: Result<(), FingerprintError>) {
+        if let Err(error) = fed {
+            self.refuse(
+                Refusal::PayloadUnusable,
+                Problem::PayloadUnusable,
+                Some(error.to_string()),
+            );
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, problem: Problem, detail: Option<String>) {
+        self.refused.get_or_insert((refusal, problem, detail));
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("operation", &self.operation)
+            .field(
+                "scope_from_expression",
+                &matches!(self.plan.scope, ScopePlan::Expression),
+            )
+            .finish_non_exhaustive()
+    }
+}

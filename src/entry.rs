@@ -1,0 +1,142 @@
+//! From a request's head to its key and scope.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRef, FromRequestParts, MatchedPath, OriginalUri},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, request::Parts};
+use idem_core::{FingerprintBuilder, IdempotencyKey, Operation, Refusal, Scope};
+
+use crate::{
+    call::Call,
+    plan::{KeyPlan, Plan, ScopePlan},
+    problem::Problem,
+    state::Idempotency,
+};
+
+/// The argument that the attribute adds to a handler: it stands before the last
+/// one, so that the handler's own head extractors (authentication!) have run,
+/// and the body is not yet read. `HANDLER` is the handler's number in the
+/// program's registry.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Entry<const HANDLER: u64>(Call);
+
+impl<const HANDLER: u64> Entry<HANDLER> {
+    #[must_use]
+    pub fn begin(self) -> Call {
+        self.0
+    }
+}
+
+impl<S, const HANDLER: u64> FromRequestParts<S> for Entry<HANDLER>
+where
+    S: Send + Sync,
+    Idempotency: FromRef<S>,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let idempotency = Idempotency::from_ref(state);
+        let Some(plan) = idempotency.plan(HANDLER).map(Arc::clone) else {
+            tracing::error!(
+                uri = parts.uri.path(),
+                "the handler is not in the registry that its runtime was built from; \
+                 was it linked in after `Idempotency::builder(…).build()`?"
+            );
+            return Err(idempotency
+                .shared()
+                .problems
+                .report(Problem::Misconfigured)
+                .into_response());
+        };
+        enter(idempotency, plan, parts).await.map(Self)
+    }
+}
+
+/// Reads everything that the plan wants to know from the head.
+///
+/// # Errors
+/// The answer to a request that cannot be served: nothing has been claimed.
+pub(crate) async fn enter(
+    idempotency: Idempotency,
+    plan: Arc<Plan>,
+    parts: &Parts,
+) -> Result<Call, Response> {
+    let operation = match &plan.operation {
+        Some(operation) => operation.clone(),
+        None => operation_of(parts),
+    };
+    let key = match &plan.key {
+        KeyPlan::Header(name) => {
+            let lines = parts.headers.get_all(name).iter();
+            match IdempotencyKey::from_headers(lines.map(HeaderValue::as_bytes)) {
+                Ok(None) if !plan.key_optional => {
+                    idempotency
+                        .runtime()
+                        .refuse(&operation, Refusal::KeyMissing);
+                    let report = idempotency.shared().problems.report(Problem::KeyMissing);
+                    return Err(report.into_response());
+                }
+                Ok(key) => key,
+                Err(error) => {
+                    idempotency
+                        .runtime()
+                        .refuse(&operation, Refusal::KeyInvalid);
+                    let report = idempotency.shared().problems.report(Problem::KeyInvalid);
+                    return Err(report.detail(error.to_string()).into_response());
+                }
+            }
+        }
+        KeyPlan::Expression => None,
+    };
+    let is_protected = key.is_some() || matches!(plan.key, KeyPlan::Expression);
+    let scope = match &plan.scope {
+        _ if !is_protected => None,
+        ScopePlan::Resolver(name, resolver) => {
+            let value = resolver.resolve(parts).await?;
+            match Scope::new(*name, value.unwrap_or_default()) {
+                Ok(scope) => Some(scope),
+                Err(_) => {
+                    idempotency
+                        .runtime()
+                        .refuse(&operation, Refusal::ScopeUnresolved);
+                    let report = idempotency
+                        .shared()
+                        .problems
+                        .report(Problem::ScopeUnresolved);
+                    return Err(report.into_response());
+                }
+            }
+        }
+        ScopePlan::Global => Some(Scope::GLOBAL),
+        ScopePlan::Expression => None,
+    };
+    // Below a nested router the request's own path is only the rest of it.
+    let uri = match parts.extensions.get::<OriginalUri>() {
+        Some(OriginalUri(uri)) => uri,
+        None => &parts.uri,
+    };
+    let fingerprint = FingerprintBuilder::request(parts.method.as_str(), uri.path(), uri.query());
+    Ok(Call::new(
+        idempotency,
+        plan,
+        operation,
+        key,
+        scope,
+        fingerprint,
+    ))
+}
+
+/// A request that no route template has matched is named by its method alone:
+/// its path is the client's choice, and must become neither a metric's label
+/// nor another operation. (The path is in the fingerprint.)
+fn operation_of(parts: &Parts) -> Operation {
+    let template = match parts.extensions.get::<MatchedPath>() {
+        Some(path) => path.as_str(),
+        None => "*",
+    };
+    Operation::route(parts.method.as_str(), template)
+}

@@ -1,0 +1,256 @@
+//! Between an answer and its record.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::{IntoResponse, Response},
+};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use idem_core::{
+    Execution, Finish, Replay, Stored,
+    record::{Record, RecordError, RecordedBody},
+};
+
+use crate::{
+    Outcome,
+    headers::{EXPIRED, FALSE, REPLAYED, STORED, TRUE, UNPROTECTED},
+    plan::Plan,
+    problem::Problem,
+    state::{Idempotency, Shared},
+};
+
+/// What a client is told to wait before it asks for a request in progress
+/// again, unless the lease ends sooner, and for a store that is out of reach.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Runs `work` once for the call, or answers from the record.
+pub(crate) async fn answer(
+    idempotency: &Idempotency,
+    plan: &Arc<Plan>,
+    call: idem_core::Call,
+    work: BoxFuture<'static, Response>,
+) -> Response {
+    let keeper = Keeper {
+        idempotency: idempotency.clone(),
+        plan: Arc::clone(plan),
+    };
+    let work = async move { keeper.keep(work.await).await };
+    let execution = idempotency.runtime().execute(call, work).await;
+    let shared = idempotency.shared();
+    match execution {
+        Execution::Ran { answer, stored, .. } => match stored {
+            Stored::Recorded | Stored::Released => answer,
+            Stored::Pending | Stored::Lost => marked(answer, STORED, FALSE),
+        },
+        Execution::Unprotected { answer } => marked(answer, UNPROTECTED, TRUE),
+        Execution::Replayed(replay) => replayed(shared, &replay),
+        Execution::InProgress { lease_left } => shared
+            .problems
+            .report(Problem::InProgress)
+            .retry_after(lease_left.clamp(Duration::from_millis(50), RETRY_AFTER))
+            .into_response(),
+        Execution::KeyReused => shared
+            .problems
+            .report(Problem::KeyReused)
+            .status(plan.profile.key_reused())
+            .into_response(),
+        Execution::OutcomeUnknown => shared
+            .problems
+            .report(Problem::OutcomeUnknown)
+            .into_response(),
+        Execution::Panicked => shared
+            .problems
+            .report(Problem::ExecutionFailed)
+            .into_response(),
+        Execution::StoreFailed(_) => shared
+            .problems
+            .report(Problem::StoreUnavailable)
+            .retry_after(RETRY_AFTER)
+            .into_response(),
+    }
+}
+
+fn marked(mut response: Response, name: HeaderName, value: HeaderValue) -> Response {
+    response.headers_mut().insert(name, value);
+    response
+}
+
+/// Decides what is kept of a handler's answer. It runs inside the claim.
+struct Keeper {
+    idempotency: Idempotency,
+    plan: Arc<Plan>,
+}
+
+impl Keeper {
+    async fn keep(&self, answer: Response) -> Finish<Response> {
+        let is_kept = match answer.extensions().get::<Outcome>() {
+            Some(Outcome::Record) => true,
+            Some(Outcome::Release) => false,
+            None => self.plan.record.records(answer.status()),
+        };
+        if !is_kept {
+            return Finish::Release { answer };
+        }
+        let length = answer.body().size_hint().exact();
+        let fits = length.is_some_and(|length| length <= self.plan.max_response as u64);
+        if !fits {
+            return self.without_body(answer, length);
+        }
+        let (parts, body) = answer.into_parts();
+        match axum::body::to_bytes(body, self.plan.max_response).await {
+            Ok(bytes) => {
+                let answer = Response::from_parts(parts, bytes);
+                let Some(record) = self.record(&answer) else {
+                    return self.without_body(answer.map(Body::from), length);
+                };
+                Finish::Record {
+                    answer: answer.map(Body::from),
+                    record: record.encode(),
+                }
+            }
+            Err(error) => {
+                // The effect has happened. The answer is lost for this client
+                // as for every retry, and all of them are told the same.
+                tracing::error!(%error, "the answer's body could not be read");
+                let record = not_retained(&parts, length);
+                Finish::Record {
+                    answer: self.not_retained(parts.status.as_u16()),
+                    record: record.encode(),
+                }
+            }
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        self.idempotency.shared()
+    }
+
+    fn without_body(&self, answer: Response, length: Option<u64>) -> Finish<Response> {
+        let (parts, body) = answer.into_parts();
+        let record = not_retained(&parts, length).encode();
+        Finish::Record {
+            answer: Response::from_parts(parts, body),
+            record,
+        }
+    }
+
+    fn not_retained(&self, status: u16) -> Response {
+        self.shared()
+            .problems
+            .report(Problem::ResponseNotRetained)
+            .original_status(status)
+            .into_response()
+    }
+
+    /// What is stored of an answer, or `None` when the redact hook panics: the
+    /// effect has happened, so the panic must not release the slot, and what
+    /// should have been redacted must not be stored.
+    fn record(&self, answer: &http::Response<Bytes>) -> Option<Record> {
+        let headers = self.shared().headers.recorded(answer.headers());
+        let Some(redact) = &self.shared().redact else {
+            return Some(response_record(
+                answer.status(),
+                &headers,
+                answer.body().clone(),
+            ));
+        };
+        let mut stored = http::Response::new(answer.body().clone());
+        *stored.status_mut() = answer.status();
+        *stored.headers_mut() = headers;
+        match catch_unwind(AssertUnwindSafe(|| redact(&mut stored))) {
+            Ok(()) => {
+                let (parts, body) = stored.into_parts();
+                Some(response_record(parts.status, &parts.headers, body))
+            }
+            Err(_panic) => {
+                tracing::error!("the redact hook panicked; the answer is stored without its body");
+                None
+            }
+        }
+    }
+}
+
+fn response_record(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Record {
+    Record::Response {
+        status: status.as_u16(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    Bytes::copy_from_slice(name.as_str().as_bytes()),
+                    Bytes::copy_from_slice(value.as_bytes()),
+                )
+            })
+            .collect(),
+        body: RecordedBody::Full(body),
+    }
+}
+
+/// The replay of such a record is a problem document, so it needs no headers.
+fn not_retained(parts: &http::response::Parts, length: Option<u64>) -> Record {
+    Record::Response {
+        status: parts.status.as_u16(),
+        headers: Vec::new(),
+        body: RecordedBody::NotRetained { length },
+    }
+}
+
+fn replayed(shared: &Shared, replay: &Replay) -> Response {
+    let mut response = match restore(&replay.record) {
+        Ok(Restored::Response(response)) => response,
+        Ok(Restored::NotRetained { status }) => shared
+            .problems
+            .report(Problem::ResponseNotRetained)
+            .original_status(status)
+            .into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a recorded answer cannot be replayed");
+            return shared
+                .problems
+                .report(Problem::RecordUnreadable)
+                .retry_after(RETRY_AFTER)
+                .into_response();
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(REPLAYED, TRUE);
+    if replay.expired {
+        headers.insert(EXPIRED, TRUE);
+    }
+    response
+}
+
+enum Restored {
+    Response(Response),
+    NotRetained { status: u16 },
+}
+
+fn restore(record: &Bytes) -> Result<Restored, RecordError> {
+    let Record::Response {
+        status,
+        headers,
+        body,
+    } = Record::decode(record)?
+    else {
+        return Err(RecordError::WrongKind);
+    };
+    let body = match body {
+        RecordedBody::Full(body) => body,
+        RecordedBody::NotRetained { .. } => return Ok(Restored::NotRetained { status }),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).map_err(|_| RecordError::Malformed)?;
+    for (name, value) in headers {
+        response.headers_mut().append(
+            HeaderName::from_bytes(&name).map_err(|_| RecordError::Malformed)?,
+            HeaderValue::from_maybe_shared(value).map_err(|_| RecordError::Malformed)?,
+        );
+    }
+    Ok(Restored::Response(response))
+}
