@@ -1,4 +1,72 @@
 //! One attribute makes an axum handler safe to retry: *one key, one effect, one answer*.
+//!
+//! A client that times out does not know whether its request happened, so it
+//! sends it again with the same `Idempotency-Key`. [`#[idempotent]`](macro@idempotent)
+//! claims the key atomically before the handler's body runs, runs the body
+//! once, records its answer and gives that answer to every retry.
+//!
+//! ```
+//! use axum::{Json, Router, extract::FromRef, http::StatusCode, routing::post};
+//! use idem_axum::{Idempotency, MemoryStore, idempotent};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct CreatePayment {
+//!     amount: u64,
+//!     currency: String,
+//! }
+//!
+//! #[idempotent(ttl = "24h", scope = "user")]
+//! async fn create_payment(Json(payment): Json<CreatePayment>) -> (StatusCode, Json<CreatePayment>) {
+//!     // charge the card …
+//!     (StatusCode::CREATED, Json(payment))
+//! }
+//!
+//! #[derive(Clone, FromRef)]
+//! struct App {
+//!     idempotency: Idempotency,
+//! }
+//!
+//! #[derive(Clone)]
+//! struct UserId(String);
+//!
+//! let idempotency = Idempotency::builder(MemoryStore::new())
+//!     // What `scope = "user"` means: what a middleware has authenticated.
+//!     .scope("user", |parts| parts.extensions.get::<UserId>().map(|user| user.0.clone()))
+//!     .build()?;
+//! let app: Router = Router::new()
+//!     .route("/payments", post(create_payment))
+//!     .with_state(App { idempotency });
+//! # Ok::<(), idem_axum::BuildError>(())
+//! ```
+//!
+//! # What is guaranteed
+//!
+//! | mode | effect of the handler |
+//! | --- | --- |
+//! | any store | never concurrent with itself under a live lease; never again after its record is stored |
+//! | any store, process dies between effect and record | runs again at takeover (at least once), or with `on_crash = "refuse"` never (at most once) |
+//!
+//! # The parts
+//!
+//! - [`#[idempotent]`](macro@idempotent) for handlers, [`IdempotencyLayer`] for routes that cannot
+//!   be annotated, [`Idempotency::once`] for work outside HTTP.
+//! - [`Idempotency`] lives in the service's state. Building it checks every annotated handler of
+//!   the program and names what cannot work with its file and line.
+//! - [`Problem`] lists idem's own answers; [`RecordRule`], [`HeaderPolicy`] and [`Outcome`] say
+//!   what is kept of the handler's.
+//! - [`FingerprintBody`] tells two payloads apart, [`ScopeResolver`] two callers.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! | --- | --- | --- |
+//! | `memory` | [`MemoryStore`]: one process, gone when it ends | yes |
+//! | `metrics` | counters and histograms through the `metrics` facade, listed in [`idem_core`] | |
+//! | `testing` | `testing`: the conformance suite, `ChaosStore`, the test clock | |
+//!
+//! Every protected request runs in the `tracing` span `idempotent` with `operation`, `slot` (8 hex
+//! digits), `attempt` and `outcome`; neither key nor body is in it.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -44,7 +112,7 @@ pub use idem_core::MemoryStore;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use idem_core::testing;
 pub use idem_core::{
-    Drained, FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, OnCrash, OnStoreError,
-    Once, OnceError, Operation, Overrides, Policy, PolicyError, Runtime, Scope, ScopeError, Store,
-    StoreError,
+    Drained, Fingerprint, FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, OnCrash,
+    OnStoreError, Once, OnceError, Operation, Overrides, Policy, PolicyError, Runtime, Scope,
+    ScopeError, Store, StoreError,
 };

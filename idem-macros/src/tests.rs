@@ -1,0 +1,106 @@
+//! The expansion and the refusals, as text.
+
+use proc_macro2::TokenStream;
+
+fn expand(args: &str, item: &str) -> String {
+    let args: TokenStream = args.parse().unwrap();
+    super::attribute(args, &item.parse().unwrap(), "lib.rs:1:1").to_string()
+}
+
+fn messages(args: &str, item: &str) -> Vec<String> {
+    let text = expand(args, item);
+    text.split("compile_error ! {")
+        .skip(1)
+        .map(|rest| rest.split('"').skip(1).collect::<Vec<_>>().join("\""))
+        .collect()
+}
+
+const PAY: &str = "async fn pay(user: User, Json(order): Json<Order>) -> String { todo() }";
+
+#[test]
+fn the_same_number_is_in_the_entry_and_in_the_registry() {
+    let text = expand("ttl = \"24h\", scope = \"user\"", PAY);
+    let number = text
+        .split("Entry < ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    assert!(
+        text.contains(&format!("HandlerSpec :: new ({number} ,")),
+        "{text}"
+    );
+}
+
+#[test]
+fn handlers_that_differ_in_place_or_text_have_different_numbers() {
+    let number = |place: &str, item: &str| super::id(&["package", "crate", place, "", item]);
+    let all = [
+        number("a:1:1", "x"),
+        number("a:2:1", "x"),
+        number("a:1:1", "y"),
+    ];
+    assert!(all[0] != all[1] && all[0] != all[2] && all[1] != all[2]);
+}
+
+#[test]
+fn the_body_is_kept_to_the_letter_and_the_entry_stands_before_the_last_argument() {
+    let text = expand("ttl = \"24h\", scope = user.id", PAY);
+    assert!(text.contains(
+        "async fn pay (user : User , Json (order) : Json < Order >) -> String { todo () }"
+    ));
+    let entry = text.find("__idem_entry :").unwrap();
+    assert!(text.find("__idem_arg0 : User").unwrap() < entry);
+    assert!(entry < text.find("__idem_arg1 :").unwrap());
+}
+
+#[test]
+fn a_mistake_leaves_the_original_function_in_place() {
+    let text = expand(
+        "ttl = \"24h\"",
+        "async fn pay(#[deferred] a: A, b: B) -> C { d }",
+    );
+    assert!(
+        text.contains("async fn pay (a : A , b : B) -> C { d }"),
+        "{text}"
+    );
+    assert!(!text.contains("HandlerSpec"));
+}
+
+#[test]
+fn several_mistakes_are_reported_at_once() {
+    let found = messages(
+        "ttl = \"soon\", scopes = \"user\", record = \"al\"",
+        "fn pay(a: Json<u8>, b: String) { }",
+    );
+    assert_eq!(found.len(), 7, "{found:#?}");
+}
+
+#[test]
+fn expressions_see_names_in_macros_and_in_format_captures() {
+    for scope in [
+        "format!(\"{}\", user.id)",
+        "format!(\"{user}\")",
+        "user.tenant()",
+    ] {
+        let found = messages(&format!("ttl = \"24h\", scope = {scope}"), PAY);
+        assert!(found.is_empty(), "{scope}: {found:?}");
+    }
+}
+
+#[test]
+fn a_handler_that_names_self_is_kept_beside() {
+    let text = expand(
+        "ttl = \"24h\", scope = \"global\"",
+        "async fn pay(a: String) -> String { Self::fee(a) }",
+    );
+    assert!(text.contains("async fn __idem_pay (a : String)"), "{text}");
+    assert!(text.contains("Self :: __idem_pay ("), "{text}");
+    // A `Self` that belongs to an item inside is that item's own.
+    let text = expand(
+        "ttl = \"24h\", scope = \"global\"",
+        "async fn pay(a: String) -> String { impl X for Y { fn z() -> Self { W } } a }",
+    );
+    assert!(!text.contains("__idem_pay"), "{text}");
+}

@@ -1,0 +1,265 @@
+//! Starts the lab example as a process of its own and talks to it over real HTTP.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+/// How long anything may take that is only waited for.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running lab. It is killed, by its pid, when this is dropped.
+pub struct Lab {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    pub address: String,
+    effects: PathBuf,
+    _directory: TempDir,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Lab {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let effects = directory.path().join("effects");
+        let mut child = Command::new(example("lab"))
+            .env("PORT", "0")
+            .env("IDEM_EFFECTS", &effects)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the lab example starts");
+        let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = tokio::time::timeout(PATIENCE, stdout.next_line())
+            .await
+            .expect("the lab prints its address in time")
+            .unwrap()
+            .expect("the lab prints its address");
+        let address = line
+            .strip_prefix("listening on http://")
+            .expect("the first line says where it listens")
+            .to_owned();
+        Self {
+            child,
+            stdout,
+            address,
+            effects,
+            _directory: directory,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+        }
+    }
+
+    /// A request of the user `ana` with an empty order.
+    pub fn post(&self, route: &str, name: &str) -> Call<'_> {
+        Call {
+            lab: self,
+            method: Method::POST,
+            path: format!("/{route}/{name}"),
+            user: Some("ana".to_owned()),
+            headers: Vec::new(),
+            body: Bytes::from("{}"),
+        }
+    }
+
+    /// How often a handler has run for `name`, from the effects file.
+    pub fn effects(&self, name: &str) -> usize {
+        self.lines()
+            .iter()
+            .filter(|line| line.split(' ').nth(1) == Some(name))
+            .count()
+    }
+
+    /// The effects file's lines: `ROUTE NAME USER KEY`.
+    pub fn lines(&self) -> Vec<String> {
+        std::fs::read_to_string(&self.effects)
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Waits until `name` has had `count` effects.
+    pub async fn until_effects(&self, name: &str, count: usize) {
+        until(|| self.effects(name) >= count).await;
+    }
+
+    /// Sends SIGTERM and waits for the end; the answer is what it printed since.
+    pub async fn terminate(&mut self) -> Vec<String> {
+        let pid = self.child.id().expect("it runs").to_string();
+        let killed = Command::new("kill").args(["-TERM", &pid]).status().await;
+        assert!(killed.unwrap().success());
+        let mut printed = Vec::new();
+        let rest = async {
+            while let Some(line) = self.stdout.next_line().await.unwrap() {
+                printed.push(line);
+            }
+            self.child.wait().await.unwrap()
+        };
+        let status = tokio::time::timeout(PATIENCE, rest).await.unwrap();
+        assert!(status.success(), "{status}");
+        printed
+    }
+}
+
+/// Waits for a condition, with a deadline.
+pub async fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .unwrap()
+        .join("examples")
+        .join(name);
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo build --all-features --examples` first",
+        path.display()
+    );
+    path
+}
+
+/// A request on its way to the lab.
+#[derive(Clone)]
+pub struct Call<'a> {
+    lab: &'a Lab,
+    method: Method,
+    path: String,
+    user: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl Call<'_> {
+    pub fn user(mut self, user: &str) -> Self {
+        self.user = Some(user.to_owned());
+        self
+    }
+
+    pub fn nobody(mut self) -> Self {
+        self.user = None;
+        self
+    }
+
+    pub fn query(mut self, query: &str) -> Self {
+        self.path = format!("{}?{query}", self.path);
+        self
+    }
+
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key.as_bytes())
+    }
+
+    pub fn header(mut self, name: &str, value: &[u8]) -> Self {
+        self.headers.push((
+            HeaderName::try_from(name).unwrap(),
+            HeaderValue::from_bytes(value).unwrap(),
+        ));
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.body(body.to_string())
+    }
+
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub fn request(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(format!("http://{}{}", self.lab.address, self.path))
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(user) = &self.user {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {user}"));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.body(Full::new(self.body.clone())).unwrap()
+    }
+
+    pub async fn send(self) -> Answer {
+        let response = self.lab.client.request(self.request()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: axum::http::HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub fn is_replay(&self) -> bool {
+        self.header("idempotent-replayed") == Some("true")
+    }
+
+    /// The problem's slug. Checks what every problem document has.
+    pub fn problem(&self) -> String {
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        let document = self.json();
+        assert_eq!(document["status"], self.status.as_u16());
+        assert!(document["title"].as_str().is_some_and(|t| !t.is_empty()));
+        assert!(document["detail"].as_str().is_some_and(|d| !d.is_empty()));
+        assert!(document["retryable"].is_boolean());
+        assert_eq!(
+            document["retry_after_ms"].is_u64(),
+            self.header("retry-after").is_some()
+        );
+        let kind = document["type"].as_str().unwrap();
+        kind.strip_prefix("urn:idem:problem:").unwrap().to_owned()
+    }
+}

@@ -1,0 +1,9 @@
+//! What the attribute accepts, and how it refuses. One run for all cases, since
+//! each run builds the dependencies once.
+
+#[test]
+fn the_attribute_accepts_what_it_can_protect_and_explains_what_it_cannot() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/ui/pass/*.rs");
+    cases.compile_fail("tests/ui/fail/*.rs");
+}

@@ -1,0 +1,9 @@
+use idem_axum::idempotent;
+
+#[idempotent(ttl = "24h", scope = "user")]
+#[idempotent(ttl = "24h", scope = "user")]
+async fn pay(amount: String) -> String {
+    amount
+}
+
+fn main() {}
