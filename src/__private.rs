@@ -9,7 +9,7 @@ pub use crate::{
     body::{Captured, CapturedRaw},
     call::Call,
     deferred::Deferred,
-    entry::Entry,
+    entry::Entered,
     handler::HandlerSpec,
 };
 

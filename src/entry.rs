@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRef, FromRequestParts, MatchedPath, OriginalUri},
+    extract::{FromRef, FromRequest, FromRequestParts, MatchedPath, OriginalUri, Request},
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, request::Parts};
@@ -16,43 +16,77 @@ use crate::{
     state::Idempotency,
 };
 
-/// The argument that the attribute adds to a handler: it stands before the last
-/// one, so that the handler's own head extractors (authentication!) have run,
-/// and the body is not yet read. `HANDLER` is the handler's number in the
-/// program's registry.
+/// A handler's last argument, and what the head of its request says. `HANDLER`
+/// is the handler's number in the program's registry.
+///
+/// It is the last argument so that the handler's other extractors
+/// (authentication!) have run, and the body is read only when key and scope are
+/// good.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Entry<const HANDLER: u64>(Call);
+pub struct Entered<const HANDLER: u64, T> {
+    call: Call,
+    argument: T,
+}
 
-impl<const HANDLER: u64> Entry<HANDLER> {
-    #[must_use]
-    pub fn begin(self) -> Call {
-        self.0
+impl<const HANDLER: u64, T> Entered<HANDLER, T> {
+    pub fn begin(this: Self) -> (Call, T) {
+        (this.call, this.argument)
     }
 }
 
-impl<S, const HANDLER: u64> FromRequestParts<S> for Entry<HANDLER>
+impl<S, T, const HANDLER: u64> FromRequest<S> for Entered<HANDLER, T>
 where
     S: Send + Sync,
+    T: FromRequest<S>,
+    Idempotency: FromRef<S>,
+{
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let call = enter_handler(HANDLER, &parts, state).await?;
+        let argument = T::from_request(Request::from_parts(parts, body), state)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        Ok(Self { call, argument })
+    }
+}
+
+impl<S, T, const HANDLER: u64> FromRequestParts<S> for Entered<HANDLER, T>
+where
+    S: Send + Sync,
+    T: FromRequestParts<S> + Send,
     Idempotency: FromRef<S>,
 {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let idempotency = Idempotency::from_ref(state);
-        let Some(plan) = idempotency.plan(HANDLER).map(Arc::clone) else {
+        // An argument that needs no body may be authentication: it comes first.
+        let argument = T::from_request_parts(parts, state)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let call = enter_handler(HANDLER, parts, state).await?;
+        Ok(Self { call, argument })
+    }
+}
+
+async fn enter_handler<S>(handler: u64, parts: &Parts, state: &S) -> Result<Call, Response>
+where
+    Idempotency: FromRef<S>,
+{
+    let idempotency = Idempotency::from_ref(state);
+    match idempotency.plan(handler).map(Arc::clone) {
+        Some(plan) => enter(idempotency, plan, parts).await,
+        None => {
             tracing::error!(
                 uri = parts.uri.path(),
                 "the handler is not in the registry that its runtime was built from; \
                  was it linked in after `Idempotency::builder(…).build()`?"
             );
-            return Err(idempotency
-                .shared()
-                .problems
-                .report(Problem::Misconfigured)
-                .into_response());
-        };
-        enter(idempotency, plan, parts).await.map(Self)
+            let problems = &idempotency.shared().problems;
+            Err(problems.report(Problem::Misconfigured).into_response())
+        }
     }
 }
 

@@ -16,7 +16,13 @@ async fn with_a_scope(Json(order): Json<u32>) -> Json<u32> {
 const LINE_OF_WITH_A_SCOPE: u32 = line!() - 5;
 
 fn tenant() -> idem_axum::IdempotencyBuilder {
-    Idempotency::builder(MemoryStore::new()).scope("tenant", |_| None)
+    let policy = Policy {
+        lease: Duration::from_secs(5),
+        ..Policy::default()
+    };
+    Idempotency::builder(MemoryStore::new())
+        .policy(policy)
+        .scope("tenant", |_| None)
 }
 
 #[test]
@@ -92,11 +98,7 @@ fn an_address_that_cannot_be_sent_is_refused() {
 
 #[test]
 fn a_layer_is_checked_when_it_is_built_and_named_by_its_place() {
-    let policy = Policy {
-        lease: Duration::from_secs(5),
-        ..Policy::default()
-    };
-    let idempotency = tenant().policy(policy).build().unwrap();
+    let idempotency = tenant().build().unwrap();
     let hour = Duration::from_secs(3600);
     let line = line!() + 1;
     let unknown = IdempotencyLayer::builder(&idempotency, hour)

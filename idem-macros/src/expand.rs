@@ -63,6 +63,7 @@ impl Expansion<'_> {
         let parameters = self.parameters();
         let (sibling, nested, body) = self.body(&inner);
         let spec = self.spec();
+        let begin = self.begin();
         let statements = self.statements();
         let extractions = self.extractions();
         let values = self.values();
@@ -76,7 +77,7 @@ impl Expansion<'_> {
 
                 #private::inventory::submit! { #spec }
 
-                let mut __idem_call = #private::Entry::begin(__idem_entry);
+                #begin
                 #(#statements)*
                 #private::Call::run(__idem_call, async move {
                     #(#extractions)*
@@ -124,23 +125,38 @@ impl Expansion<'_> {
     fn parameters(&self) -> Vec<TokenStream> {
         let private = &self.private;
         let id = self.id;
+        let last = self.handler.arguments.len().checked_sub(1);
         let mut parameters: Vec<_> = self
             .arguments()
             .map(|(index, argument, holder)| {
                 let (name, ty) = (variable(index), &argument.ty);
-                let ty = match holder {
+                let held = match holder {
                     Holder::Plain => quote!(#ty),
                     Holder::Deferred => quote_spanned!(ty.span()=> #private::Deferred<#ty>),
                     Holder::Captured => quote_spanned!(ty.span()=> #private::Captured<#ty>),
                     Holder::CapturedRaw => quote_spanned!(ty.span()=> #private::CapturedRaw<#ty>),
                 };
-                quote!(#name: #ty)
+                if Some(index) == last {
+                    quote_spanned!(ty.span()=> __idem_entered: #private::Entered<#id, #held>)
+                } else {
+                    quote!(#name: #held)
+                }
             })
             .collect();
-        // Before the last: the head's extractors have run, the body is not read.
-        let place = parameters.len().saturating_sub(1);
-        parameters.insert(place, quote!(__idem_entry: #private::Entry<#id>));
+        if last.is_none() {
+            parameters.push(quote!(__idem_entered: #private::Entered<#id, ()>));
+        }
         parameters
+    }
+
+    /// Takes the last argument out of what it came in.
+    fn begin(&self) -> TokenStream {
+        let private = &self.private;
+        let last = match self.handler.arguments.len().checked_sub(1) {
+            Some(index) => variable(index).to_token_stream(),
+            None => quote!(()),
+        };
+        quote!(let (mut __idem_call, #last) = #private::Entered::begin(__idem_entered);)
     }
 
     /// The constant that registers the handler: only what was written is in it.

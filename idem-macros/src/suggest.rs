@@ -18,10 +18,9 @@ pub(crate) fn closest<'a>(
 pub(crate) fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
-    quote: char,
 ) -> String {
     closest(word, candidates)
-        .map(|candidate| format!("; did you mean {quote}{candidate}{quote}?"))
+        .map(|candidate| format!("; did you mean \"{candidate}\"?"))
         .unwrap_or_default()
 }
 

@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-/// axum takes 16 arguments, and one is idem's own.
-const MOST_ARGUMENTS: usize = 15;
+/// What axum takes.
+const MOST_ARGUMENTS: usize = 16;
 
 pub(crate) fn validate(args: &Args, handler: &Handler, errors: &mut Errors) {
     required(args, handler, errors);
@@ -172,8 +172,8 @@ fn arguments(args: &Args, handler: &Handler, errors: &mut Errors) {
         errors.over(
             &surplus.ty,
             format!(
-                "an idempotent handler takes at most {MOST_ARGUMENTS} arguments: axum takes 16, and one is idem's; \
-                 put some of them into a struct with #[derive(FromRequestParts)]"
+                "axum takes at most {MOST_ARGUMENTS} arguments; put some of them into a struct with \
+                 #[derive(FromRequestParts)]"
             ),
         );
     }
@@ -246,7 +246,7 @@ fn bodies(args: &Args, handler: &Handler, errors: &mut Errors) {
             &second.ty,
             format!(
                 "a request has one body, and `{}` reads it already; keep one of them",
-                first.ty.to_token_stream()
+                first.ty.to_token_stream().to_string().replace(' ', "")
             ),
         );
     } else if handler

@@ -1,5 +1,12 @@
 //! Starts the lab example as a process of its own and talks to it over real HTTP.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "shared by tests, each of which uses its part"
+)]
 
 use std::{
     path::PathBuf,

@@ -15,7 +15,10 @@ use super::{
     duration::{self, Bounds},
     size,
 };
-use crate::{errors::Errors, suggest::did_you_mean};
+use crate::{
+    errors::Errors,
+    suggest::{closest, did_you_mean},
+};
 
 /// Every argument there is.
 pub(crate) const NAMES: [&str; 15] = [
@@ -81,7 +84,7 @@ pub(crate) struct Args {
     pub(crate) max_response: Option<usize>,
     pub(crate) krate: Option<Path>,
     /// The names that were written, right or wrong.
-    written: Vec<Ident>,
+    written: Vec<String>,
 }
 
 pub(crate) enum Scope {
@@ -125,7 +128,10 @@ impl Args {
     fn take(&mut self, Raw { name, value }: Raw) -> Result<(), Error> {
         let text = name.unraw().to_string();
         if !NAMES.contains(&text.as_str()) {
-            return Err(unknown(&name, &text));
+            let meant = closest(&text, NAMES);
+            // What was meant is not missing as well.
+            self.written.extend(meant.map(str::to_owned));
+            return Err(unknown(&name, &text, meant));
         }
         let Some(value) = value else {
             return Err(Error::new(
@@ -139,7 +145,7 @@ impl Args {
                 format!("`{text}` is given twice; keep one, so that it is clear which holds"),
             ));
         }
-        self.written.push(name);
+        self.written.push(text.clone());
         match text.as_str() {
             "ttl" => self.ttl = Some((duration::parse("ttl", &value, &duration::TTL)?, value)),
             "lease" => {
@@ -182,15 +188,14 @@ impl Parse for Raw {
     }
 }
 
-fn unknown(name: &Ident, text: &str) -> Error {
-    let suggestion = did_you_mean(text, NAMES, '`');
-    let known = NAMES.join("`, `");
+fn unknown(name: &Ident, text: &str, meant: Option<&str>) -> Error {
+    let hint = match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("there are `{}`", NAMES.join("`, `")),
+    };
     Error::new(
         name.span(),
-        match suggestion.as_str() {
-            "" => format!("there is no argument `{text}`; there are `{known}`"),
-            suggestion => format!("there is no argument `{text}`{suggestion}"),
-        },
+        format!("there is no argument `{text}`; {hint}"),
     )
 }
 
@@ -230,7 +235,7 @@ fn key(value: Expr) -> Result<Key, Error> {
             format!(
                 "`key` is \"required\", \"optional\", or an expression over the arguments{}; \
                  another header is named by `header = \"{text}\"`",
-                did_you_mean(&text, ["required", "optional"], '"')
+                did_you_mean(&text, ["required", "optional"])
             ),
         )),
     }
@@ -312,7 +317,6 @@ fn choice(name: &str, value: &Expr) -> Result<Option<&'static str>, Error> {
             let suggestion = did_you_mean(
                 written.as_deref().unwrap_or_default(),
                 known.iter().copied(),
-                '"',
             );
             Err(Error::new_spanned(
                 value,

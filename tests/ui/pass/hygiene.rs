@@ -16,7 +16,7 @@ mod nested {
         user: ::axum::Extension<::std::primitive::u64>,
         ::axum::Json(amount): ::axum::Json<::std::primitive::u32>,
     ) -> ::std::string::String {
-        ::std::string::ToString::to_string(&(user.0 + ::std::primitive::u64::from(amount)))
+        ::std::string::ToString::to_string(&(user.0 + amount as ::std::primitive::u64))
     }
 }
 
