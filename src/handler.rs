@@ -75,6 +75,16 @@ impl Rules {
 
 inventory::collect!(HandlerSpec);
 
+impl HandlerSpec {
+    /// Whether it is written in `module` or below it.
+    pub(crate) fn is_in(&self, module: &str) -> bool {
+        self.place
+            .module
+            .strip_prefix(module)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    }
+}
+
 /// Every handler of this program that carries the attribute.
 pub(crate) fn registered() -> impl Iterator<Item = &'static HandlerSpec> {
     inventory::iter::<HandlerSpec>.into_iter()

@@ -49,10 +49,10 @@ pub const DEFAULT_BODY_LIMIT: usize = 2 << 20;
 /// use idem_axum::{Idempotency, IdempotencyLayer, MemoryStore};
 ///
 /// let idempotency = Idempotency::builder(MemoryStore::new())
-///     .scope("tenant", |parts| parts.extensions.get::<String>().cloned())
+///     .scope("user", |parts| parts.extensions.get::<String>().cloned())
 ///     .build()?;
 /// let layer = IdempotencyLayer::builder(&idempotency, Duration::from_secs(24 * 60 * 60))
-///     .scope("tenant")
+///     .scope("user")
 ///     .build()?;
 /// let app: Router = Router::new()
 ///     .route("/import", post(|body: String| async move { body }))

@@ -78,6 +78,7 @@ impl Idempotency {
             documentation: None,
             headers: HeaderPolicy::default(),
             redact: None,
+            modules: Vec::new(),
         }
     }
 
@@ -192,6 +193,8 @@ pub struct IdempotencyBuilder {
     documentation: Option<String>,
     headers: HeaderPolicy,
     redact: Option<Redact>,
+    /// Empty: all of them.
+    modules: Vec<String>,
 }
 
 impl IdempotencyBuilder {
@@ -321,6 +324,14 @@ impl IdempotencyBuilder {
         self
     }
 
+    /// Checks and serves only handlers in these modules and below them
+    /// (`"shop::payments"`). For programs with several runtimes, each with
+    /// scopes of its own; by default a runtime serves every handler there is.
+    pub fn only_modules<M: Into<String>>(mut self, modules: impl IntoIterator<Item = M>) -> Self {
+        self.modules.extend(modules.into_iter().map(Into::into));
+        self
+    }
+
     /// Checks everything that can be wrong, every annotated handler of the
     /// program included, and builds the runtime.
     ///
@@ -344,9 +355,10 @@ impl IdempotencyBuilder {
             profile: self.profile,
             max_response: self.max_response,
         };
-        let plans = ground
-            .plans(handler::registered())
-            .map_err(BuildError::Endpoints)?;
+        let handlers = handler::registered().filter(|handler| {
+            self.modules.is_empty() || self.modules.iter().any(|module| handler.is_in(module))
+        });
+        let plans = ground.plans(handlers).map_err(BuildError::Endpoints)?;
         Ok(Idempotency {
             shared: Arc::new(Shared {
                 ground,

@@ -116,3 +116,15 @@ fn a_layer_is_checked_when_it_is_built_and_named_by_its_place() {
     let zero = IdempotencyLayer::builder(&idempotency, Duration::ZERO).global_scope();
     assert!(zero.build().is_err());
 }
+
+#[test]
+fn a_runtime_for_some_modules_does_not_look_at_the_others() {
+    let of = |module| {
+        Idempotency::builder(MemoryStore::new())
+            .only_modules([module])
+            .build()
+    };
+    assert!(of("misconf").is_ok());
+    assert!(of("misconfigured::elsewhere").is_ok());
+    assert!(of("misconfigured").is_err());
+}
