@@ -1,6 +1,7 @@
 //! What is stored of an answer and what is not, and what a client is told when
 //! the store fails. In process, on a paused clock.
 #![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::{
     sync::{

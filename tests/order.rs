@@ -1,5 +1,6 @@
 //! In which order things happen: authentication, key, body, claim, deferred
 //! arguments, handler. In process, on a paused clock.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{
     convert::Infallible,
