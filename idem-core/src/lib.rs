@@ -67,6 +67,9 @@ mod scope;
 mod slot;
 mod store;
 mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 
 #[cfg(feature = "memory")]
 pub use self::memory::MemoryStore;

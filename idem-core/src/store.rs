@@ -1,6 +1,6 @@
 //! The contract of a store.
 
-use std::{error::Error as StdError, future::Future, time::Duration};
+use std::{error::Error as StdError, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -133,6 +133,75 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] says why it cannot.
     fn health(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A shared store is that store: keep a handle to what a runtime is built over,
+/// or let two runtimes share one.
+impl<S: Store> Store for Arc<S> {
+    fn claim(
+        &self,
+        request: ClaimRequest,
+    ) -> impl Future<Output = Result<Claim, StoreError>> + Send {
+        S::claim(self, request)
+    }
+
+    fn renew(
+        &self,
+        grant: Grant,
+        lease: Duration,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send {
+        S::renew(self, grant, lease)
+    }
+
+    fn checkpoint(
+        &self,
+        grant: Grant,
+        step: Checkpoint,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send {
+        S::checkpoint(self, grant, step)
+    }
+
+    fn complete(
+        &self,
+        grant: Grant,
+        record: Bytes,
+        retention: Retention,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send {
+        S::complete(self, grant, record, retention)
+    }
+
+    fn release(
+        &self,
+        grant: Grant,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send {
+        S::release(self, grant, ttl)
+    }
+
+    fn inspect(
+        &self,
+        slot: Slot,
+    ) -> impl Future<Output = Result<Option<SlotView>, StoreError>> + Send {
+        S::inspect(self, slot)
+    }
+
+    fn list(&self, query: ListQuery) -> impl Future<Output = Result<Page, StoreError>> + Send {
+        S::list(self, query)
+    }
+
+    fn resolve(
+        &self,
+        slot: Slot,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> impl Future<Output = Result<Resolved, StoreError>> + Send {
+        S::resolve(self, slot, fence, operator, resolution)
+    }
+
+    fn health(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        S::health(self)
+    }
 }
 
 /// A slot as operators see it.

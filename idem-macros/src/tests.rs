@@ -21,7 +21,7 @@ const PAY: &str = "async fn pay(user: User, Json(order): Json<Order>) -> String 
 fn the_same_number_is_in_the_entry_and_in_the_registry() {
     let text = expand("ttl = \"24h\", scope = \"user\"", PAY);
     let number = text
-        .split("Entry < ")
+        .split("Entered < ")
         .nth(1)
         .unwrap()
         .split(' ')
