@@ -50,8 +50,9 @@ pub(crate) fn span(call: &Call) -> Span {
     )
 }
 
-pub(crate) fn claimed(call: &Call, attempt: u32, taken_over: bool) {
-    Span::current().record("attempt", attempt);
+/// `span` is the call's own: where it is off, the current one is somebody else's.
+pub(crate) fn claimed(span: &Span, call: &Call, attempt: u32, taken_over: bool) {
+    span.record("attempt", attempt);
     if taken_over {
         tracing::warn!(
             operation = call.operation.as_str(),
@@ -74,9 +75,9 @@ pub(crate) fn failed_open(call: &Call) {
     count("idem_fail_open_total", call);
 }
 
-pub(crate) fn finished<A>(operation: &Operation, execution: &Execution<A>) {
+pub(crate) fn finished<A>(span: &Span, operation: &Operation, execution: &Execution<A>) {
     let outcome = outcome(execution);
-    Span::current().record("outcome", outcome);
+    span.record("outcome", outcome);
     ended(operation, outcome);
 }
 

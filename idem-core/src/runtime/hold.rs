@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
-use tracing::Instrument;
+use tracing::{Instrument, instrument::WithSubscriber};
 
 use super::{Inner, heartbeat::Heartbeat, waiters::Owning};
 use crate::{
@@ -92,7 +92,7 @@ impl Hold {
                     self.keep_storing(ending).await;
                     drop(token);
                 };
-                tokio::spawn(rest.in_current_span());
+                tokio::spawn(rest.in_current_span().with_current_subscriber());
                 Ended::Pending
             }
         }

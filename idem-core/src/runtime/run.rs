@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{
     Inner, Runtime,
@@ -167,7 +167,8 @@ impl Runtime {
         let span = telemetry::span(&call);
         let inner = Arc::clone(&self.inner);
         let carrier = inner.carrier.clone();
-        let future = protect(inner, call, Box::pin(work), engaged.clone()).instrument(span);
+        let protected = protect(inner, call, Box::pin(work), engaged.clone(), span.clone());
+        let future = protected.instrument(span);
         Rescue::new(Box::pin(future), engaged, carrier)
     }
 }
@@ -177,6 +178,7 @@ async fn protect<A>(
     call: Call,
     work: BoxFuture<'static, Finish<A>>,
     engaged: Engaged,
+    span: Span,
 ) -> Execution<A> {
     let _token = inner.tracker.token();
     let _in_flight = InFlight::start(&call.operation);
@@ -186,7 +188,7 @@ async fn protect<A>(
             attempt,
             taken_over,
         } => {
-            telemetry::claimed(&call, attempt, taken_over);
+            telemetry::claimed(&span, &call, attempt, taken_over);
             run(&inner, &call, hold, attempt, work).await
         }
         Admission::Completed(completed) => Execution::Replayed(Replay {
@@ -198,7 +200,7 @@ async fn protect<A>(
         Admission::Unknown => Execution::OutcomeUnknown,
         Admission::StoreFailed(error) => without_store(&call, error, work, &engaged).await,
     };
-    telemetry::finished(&call.operation, &execution);
+    telemetry::finished(&span, &call.operation, &execution);
     execution
 }
 
