@@ -1,5 +1,6 @@
 //! The same protection for work outside HTTP.
 #![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! What is told: a span for each call, numbers, and never a key or a payload.
 #![cfg(all(feature = "testing", feature = "metrics"))]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
