@@ -1,4 +1,4 @@
-//! The behaviours that define [`Store`].
+//! The behaviours that define [`Store`](crate::Store).
 //!
 //! A store is whatever passes them: every verb with every outcome, lost replies, old fences,
 //! races, and expiry on the store's own clock. Each behaviour is a function over a [`Subject`];
