@@ -16,8 +16,9 @@ use bytes::Bytes;
 use common::{GRACE, LAPSE, LEASE, Node, PATIENCE, TTL, in_progress, ran, replayed};
 use futures_util::future::join_all;
 use idem_core::{
-    Call, Drained, Execution, FingerprintBuilder, Finish, IdempotencyKey, MemoryStore, Operation,
-    OwnerId, Runtime, Scope, SlotState, Store, StoreError, Stored,
+    Call, Claim, ClaimRequest, Drained, Execution, FingerprintBuilder, Finish, Grant,
+    IdempotencyKey, MemoryStore, OnCrash, Operation, OwnerId, Runtime, Scope, SlotState, Store,
+    StoreError, Stored, Written,
     testing::{ChaosStore, Fault, Verb},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -157,6 +158,34 @@ async fn i3_a_record_is_the_same_bytes_for_every_reader_until_it_is_deleted() {
     }
     assert!(reads > 300);
     assert_eq!(node.effects(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn i3_not_even_its_own_owner_replaces_a_record() {
+    let node = Node::new();
+    let call = node.call("ana", "k", "5");
+    let request = ClaimRequest {
+        slot: call.slot,
+        fingerprint: call.fingerprint,
+        owner: OwnerId::random(),
+        lease: LEASE,
+        retention: call.settings.retention(),
+        on_crash: OnCrash::TakeOver,
+    };
+    let Claim::Claimed(claimed) = node.store.claim(request).await.unwrap() else {
+        panic!("the slot is new");
+    };
+    let grant = Grant {
+        slot: call.slot,
+        owner: request.owner,
+        fence: claimed.fence,
+    };
+    for record in ["first", "second", ""] {
+        let record = Bytes::from(record);
+        let written = node.store.complete(grant, record, request.retention).await;
+        assert_eq!(written.unwrap(), Written::Done);
+        assert_eq!(replayed(&node.pay("k").await).record, "first");
+    }
 }
 
 #[tokio::test(start_paused = true)]
