@@ -6,11 +6,12 @@ use axum::{
     extract::{FromRef, FromRequest, FromRequestParts, MatchedPath, OriginalUri, Request},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, request::Parts};
+use http::{HeaderName, HeaderValue, request::Parts};
 use idem_core::{FingerprintBuilder, IdempotencyKey, Operation, Refusal, Scope};
 
 use crate::{
     call::Call,
+    headers::KEY_HEADER,
     plan::{KeyPlan, Plan, ScopePlan},
     problem::Problem,
     state::Idempotency,
@@ -112,7 +113,7 @@ pub(crate) async fn enter(
                         .runtime()
                         .refuse(&operation, Refusal::KeyMissing);
                     let report = idempotency.shared().problems.report(Problem::KeyMissing);
-                    return Err(report.into_response());
+                    return Err(report.detail(how_to_send(name)).into_response());
                 }
                 Ok(key) => key,
                 Err(error) => {
@@ -162,6 +163,18 @@ pub(crate) async fn enter(
         scope,
         fingerprint,
     ))
+}
+
+fn how_to_send(name: &HeaderName) -> String {
+    let name = if name.as_str() == KEY_HEADER {
+        "Idempotency-Key"
+    } else {
+        name.as_str()
+    };
+    format!(
+        "Send the header {name} with a value that is unique to this request, such as a UUID, \
+         and the same one with every retry of it."
+    )
 }
 
 /// A request that no route template has matched is named by its method alone:

@@ -111,8 +111,8 @@ impl Problem {
     const fn advice(self) -> &'static str {
         match self {
             Self::KeyMissing => {
-                "Send an Idempotency-Key header with a value that is unique to this request, \
-                 such as a UUID, and the same one with every retry of it."
+                "Send an idempotency key that is unique to this request, and the same one with \
+                 every retry of it."
             }
             Self::KeyInvalid => "Send a key of 1 to 255 printable ASCII characters.",
             Self::ScopeUnresolved => {

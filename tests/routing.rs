@@ -39,6 +39,11 @@ async fn pay_anywhere(State(effects): State<Effects>, amount: String) -> String 
     format!("{amount} {effect}")
 }
 
+#[idempotent(ttl = "1h", scope = "tenant", header = "X-Request-Id")]
+async fn pay_by_request(amount: String) -> String {
+    amount
+}
+
 /// Asks a directory, which is closed on Sundays.
 struct Directory;
 
@@ -76,6 +81,24 @@ async fn send(router: &Router, method: Method, path: &str, tenant: Option<&str>)
     }
     let request = request.body(Body::from("5")).unwrap();
     router.clone().oneshot(request).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_key_is_asked_for_by_the_name_of_its_header() {
+    let router = Router::new()
+        .route("/other", post(pay_by_request))
+        .route("/usual", post(pay))
+        .with_state(app());
+    for (path, header) in [("/other", "x-request-id"), ("/usual", "Idempotency-Key")] {
+        let request = Request::post(path).body(Body::from("5")).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.extensions().get(), Some(&Problem::KeyMissing));
+        assert!(
+            text(answer)
+                .await
+                .contains(&format!("Send the header {header} "))
+        );
+    }
 }
 
 async fn text(response: Response) -> String {
