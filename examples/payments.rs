@@ -49,11 +49,8 @@ async fn create_payment(
     }
     let mut ledger = ledger.lock().await;
     let id = ledger.len() + 1;
+    println!("charging {} {}", order.amount, order.currency);
     let payment = Payment { id, user, order };
-    println!(
-        "charging {} {}",
-        payment.order.amount, payment.order.currency
-    );
     ledger.push(payment.clone());
     let location = [(header::LOCATION, format!("/payments/{id}"))];
     Ok((StatusCode::CREATED, location, Json(payment)))
@@ -106,7 +103,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             ledger: Ledger::default(),
         });
 
-    let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse::<u16>())?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let port: u16 = port.parse().map_err(|error| format!("PORT: {error}"))?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let url = format!("http://{}/payments", listener.local_addr()?);
     let pay =

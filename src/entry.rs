@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRef, FromRequest, FromRequestParts, MatchedPath, OriginalUri, Request},
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, request::Parts};
+use http::{HeaderName, HeaderValue, Method, request::Parts};
 use idem_core::{FingerprintBuilder, IdempotencyKey, Operation, Refusal, Scope};
 
 use crate::{
@@ -177,13 +177,43 @@ fn how_to_send(name: &HeaderName) -> String {
     )
 }
 
-/// A request that no route template has matched is named by its method alone:
-/// its path is the client's choice, and must become neither a metric's label
-/// nor another operation. (The path is in the fingerprint.)
+/// A request that no route template has matched is named by its method alone,
+/// and a method that HTTP does not define is not named: both are the client's
+/// choice, and must become neither a metric's label nor another operation. (The
+/// fingerprint has them.)
 fn operation_of(parts: &Parts) -> Operation {
     let template = match parts.extensions.get::<MatchedPath>() {
         Some(path) => path.as_str(),
         None => "*",
     };
-    Operation::route(parts.method.as_str(), template)
+    let method = match parts.method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS
+        | Method::TRACE
+        | Method::CONNECT => parts.method.as_str(),
+        _ => "*",
+    };
+    Operation::route(method, template)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_chooses_freely_is_not_in_the_operations_name() {
+        let named = |method: &str, uri: &str| {
+            let request = http::Request::builder().method(method).uri(uri);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            operation_of(&parts).as_str().to_owned()
+        };
+        assert_eq!(named("POST", "/any/path?x=1"), "POST *");
+        assert_eq!(named("BREW", "/coffee"), "* *");
+        assert_eq!(named("post", "/"), "* *");
+    }
 }

@@ -7,7 +7,10 @@ use idem_core::PolicyError;
 use crate::handler::Place;
 
 /// Why an [`Idempotency`](crate::Idempotency) or a layer could not be built.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+///
+/// `Debug` is the same text as `Display`: it is what a program shows whose
+/// `main` returns this error.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The runtime's policy protects nothing.
@@ -36,6 +39,12 @@ pub enum BuildError {
         /// The address.
         url: String,
     },
+}
+
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// One handler or layer that cannot be served.

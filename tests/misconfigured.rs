@@ -47,6 +47,8 @@ fn a_scope_without_a_resolver_is_named_with_its_handler() {
         "{text}"
     );
     assert!(text.contains("registered: \"user\""), "{text}");
+    // What a program shows whose `main` returns it.
+    assert_eq!(format!("{error:?}"), text);
 }
 
 #[test]

@@ -35,13 +35,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    let port = env::var("PORT").map_or(Ok(3000), |port| port.parse::<u16>())?;
+    let port = match env::var("PORT") {
+        Ok(port) => port.parse().map_err(|error| format!("PORT: {error}"))?,
+        Err(_) => 3000,
+    };
     let idempotency = idempotency()?;
     let lab = Lab {
         idempotency: idempotency.clone(),
-        effects: Effects::open(env::var_os("IDEM_EFFECTS"))?,
+        effects: Effects::open(env::var_os("IDEM_EFFECTS"))
+            .map_err(|error| format!("IDEM_EFFECTS: {error}"))?,
     };
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|error| format!("port {port}: {error}"))?;
     println!("listening on http://{}", listener.local_addr()?);
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -63,11 +69,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn idempotency() -> Result<Idempotency, Box<dyn Error>> {
     let store = match env::var("IDEM_STORE").as_deref() {
         Ok("memory") | Err(env::VarError::NotPresent) => MemoryStore::new(),
-        other => return Err(format!("IDEM_STORE is {other:?}; this build knows `memory`").into()),
+        Ok(other) => {
+            return Err(format!("IDEM_STORE is `{other}`; this build knows `memory`").into());
+        }
+        Err(error) => return Err(format!("IDEM_STORE: {error}").into()),
     };
     let mut policy = Policy::default();
     if let Ok(lease) = env::var("IDEM_LEASE") {
-        policy.lease = humantime::parse_duration(&lease)?;
+        policy.lease = humantime::parse_duration(&lease)
+            .map_err(|error| format!("IDEM_LEASE: {error}; write `2s` or `500ms`"))?;
     }
     Ok(Idempotency::builder(store)
         .policy(policy)

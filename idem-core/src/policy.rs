@@ -199,6 +199,18 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_ttl_and_grace_are_400_days() {
+        let days = |days| Duration::from_secs(days * 24 * 60 * 60);
+        let both = |length| Overrides {
+            ttl: Some(length),
+            grace: Some(length),
+            ..Overrides::NONE
+        };
+        assert!(resolve(both(days(400))).is_ok());
+        assert!(resolve(both(days(400) + Duration::from_millis(1))).is_err());
+    }
+
+    #[test]
     fn settings_that_protect_nothing_are_refused() {
         let ttl = |ttl| Overrides {
             ttl: Some(ttl),
@@ -218,9 +230,10 @@ mod tests {
             Err(PolicyError::LeaseNotBelowTtl { .. })
         ));
         assert!(matches!(
-            resolve(lease(Duration::ZERO)),
+            resolve(lease(MIN_LEASE - Duration::from_nanos(1))),
             Err(PolicyError::ShortLease { .. })
         ));
+        assert!(resolve(lease(MIN_LEASE)).is_ok());
         assert!(matches!(
             resolve(Overrides {
                 grace: Some(Duration::MAX),

@@ -5,7 +5,7 @@ mod entry;
 mod shard;
 
 use std::{
-    collections::BinaryHeap,
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -176,8 +176,8 @@ impl Store for MemoryStore {
         let after = query.after.as_ref().map(read_cursor).transpose()?;
         let limit = query.limit.max(1);
         let now = Instant::now();
-        // The `limit` smallest slots after the cursor, largest on top.
-        let mut smallest: BinaryHeap<Listed> = BinaryHeap::new();
+        // The `limit` smallest slots after the cursor.
+        let mut smallest: BTreeMap<Slot, SlotView> = BTreeMap::new();
         let mut more = false;
         for shard in &self.shards {
             for (slot, entry) in lock(shard).iter(now) {
@@ -186,19 +186,15 @@ impl Store for MemoryStore {
                 }
                 let view = entry.view(*slot, now);
                 if query.state.is_none_or(|state| state == view.state.kind()) {
-                    smallest.push(Listed(view));
+                    smallest.insert(*slot, view);
                 }
                 if smallest.len() > limit {
-                    smallest.pop();
+                    smallest.pop_last();
                     more = true;
                 }
             }
         }
-        let slots: Vec<SlotView> = smallest
-            .into_sorted_vec()
-            .into_iter()
-            .map(|l| l.0)
-            .collect();
+        let slots: Vec<SlotView> = smallest.into_values().collect();
         let next = slots
             .last()
             .filter(|_| more)
@@ -231,29 +227,6 @@ fn read_cursor(cursor: &Cursor) -> Result<Slot, StoreError> {
         Err(_) => Err(StoreError::Refused {
             reason: "the cursor is not one of this store; start the list anew".to_owned(),
         }),
-    }
-}
-
-/// A view ordered by its slot.
-struct Listed(SlotView);
-
-impl PartialEq for Listed {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.slot == other.0.slot
-    }
-}
-
-impl Eq for Listed {}
-
-impl PartialOrd for Listed {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Listed {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.slot.cmp(&other.0.slot)
     }
 }
 
