@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_longest_ttl_and_grace_are_400_days() {
-        let days = |days| Duration::from_secs(days * 24 * 60 * 60);
+        let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
         let both = |length| Overrides {
             ttl: Some(length),
             grace: Some(length),
