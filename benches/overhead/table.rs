@@ -41,15 +41,18 @@ const ROWS: [(&str, &str, &str); 7] = [
 
 pub(crate) fn print(allocations: &[(&str, u64)]) {
     let allocations: HashMap<_, _> = allocations.iter().copied().collect();
-    let count = |name| allocations.get(name).map_or("".to_owned(), u64::to_string);
-    println!("\n| what | time | baseline | time ÷ baseline | allocations (baseline) |");
+    let count = |name| match allocations.get(name) {
+        Some(count) => count.to_string(),
+        None => String::from("not counted"),
+    };
+    println!("\n| what | time | baseline | time ÷ baseline | allocations : baseline's |");
     println!("| --- | --- | --- | --- | --- |");
     for (what, measured, baseline) in ROWS {
         let (Some(time), Some(base)) = (median(measured), median(baseline)) else {
             continue;
         };
         println!(
-            "| {what} | {} | {} | {:.2} | {} ({}) |",
+            "| {what} | {} | {} | {:.2} | {} : {} |",
             pretty(time),
             pretty(base),
             time / base,
