@@ -28,6 +28,7 @@ pub struct TestClock {
 
 impl TestClock {
     /// Tokio's clock, paused by the test: a tick is a second and takes no time.
+    /// Pausing needs tokio's feature `test-util` in your dev-dependencies.
     #[must_use]
     pub const fn paused() -> Self {
         Self {

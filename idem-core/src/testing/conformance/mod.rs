@@ -24,8 +24,12 @@
 //!
 //! The functions panic where a behaviour does not hold, and say which.
 
-// These functions are tests.
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "these functions are tests"
+)]
 
 mod case;
 mod subject;
