@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{GRACE, LAPSE, LEASE, Node, PATIENCE, TTL, in_progress, ran, replayed};
+use common::{AMBIGUOUS, GRACE, LAPSE, LEASE, Node, PATIENCE, TTL, in_progress, ran, replayed};
 use futures_util::future::join_all;
 use idem_core::{
     Call, Claim, ClaimRequest, Drained, Execution, FingerprintBuilder, Finish, Grant,
@@ -342,14 +342,7 @@ async fn i7_a_client_that_goes_neither_loses_the_record_nor_runs_it_twice() {
 async fn i8_a_lost_reply_is_as_if_it_had_not_been_lost() {
     let verbs = [Verb::Claim, Verb::Renew, Verb::Complete, Verb::Release];
     for verb in verbs {
-        for fault in [
-            Fault::FailAfter,
-            Fault::HangAfter,
-            Fault::LoseCommand,
-            Fault::HangBefore,
-            Fault::Twice,
-            Fault::Late(30 * MS),
-        ] {
+        for fault in AMBIGUOUS {
             let node = Node::new();
             node.store.plan().next(verb, fault);
             if verb == Verb::Release {

@@ -24,7 +24,8 @@ use std::{
 use bytes::Bytes;
 use idem_core::{
     Call, Execution, FingerprintBuilder, Finish, IdempotencyKey, MemoryStore, Operation, Overrides,
-    Policy, Replay, Runtime, RuntimeBuilder, Scope, Stored, testing::ChaosStore,
+    Policy, Replay, Runtime, RuntimeBuilder, Scope, Stored,
+    testing::{ChaosStore, Fault},
 };
 
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -36,6 +37,16 @@ pub const LAPSE: Duration = Duration::from_secs(4);
 
 /// How long anything may take, on the paused clock, that is only waited for.
 pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What can happen to one command such that nobody knows whether it was applied.
+pub const AMBIGUOUS: [Fault; 6] = [
+    Fault::FailAfter,
+    Fault::HangAfter,
+    Fault::LoseCommand,
+    Fault::HangBefore,
+    Fault::Twice,
+    Fault::Late(Duration::from_millis(20)),
+];
 
 pub type Chaos = ChaosStore<Arc<MemoryStore>>;
 pub type Outcome = Execution<String>;
