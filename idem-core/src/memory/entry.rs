@@ -84,8 +84,14 @@ impl Entry {
         }
     }
 
-    pub(super) fn delete_at(&self) -> Option<Instant> {
-        self.delete_at
+    /// When it may be due for deletion: never later than it is, and no later
+    /// than if it were completed now, so that completing it moves nothing.
+    pub(super) fn look_at(&self, now: Instant) -> Option<Instant> {
+        let delete_at = self.delete_at?;
+        Some(match &self.state {
+            State::InFlight { retention, .. } => delete_at.min(after(now, retention.total())),
+            State::Completed { .. } | State::Released => delete_at,
+        })
     }
 
     pub(super) fn is_deleted(&self, now: Instant) -> bool {

@@ -104,7 +104,7 @@ impl MemoryStore {
         }
         let entry = Entry::claimed(request, now);
         self.budget.take(&entry)?;
-        shard.insert(request.slot, entry, &self.budget);
+        shard.insert(request.slot, entry, now, &self.budget);
         Ok(Claim::Claimed(Claimed {
             fence: Fence::FIRST,
             attempt: 1,

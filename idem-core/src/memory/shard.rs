@@ -17,8 +17,8 @@ const REAPED_PER_VERB: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     entries: HashMap<Slot, Tracked>,
-    /// When to look at a slot. An entry whose deletion moved to a later time is
-    /// put back when its old time comes, so each has about one place here.
+    /// When to look at a slot. An entry that is not due then is put back, so
+    /// nearly every one has one place here.
     queue: BinaryHeap<Reverse<(Instant, Slot)>>,
 }
 
@@ -51,17 +51,17 @@ impl Shard {
         let before = tracked.entry.cost();
         let answer = step(&mut tracked.entry);
         budget.adjust(before, tracked.entry.cost());
-        enqueue(&mut self.queue, *slot, tracked);
+        enqueue(&mut self.queue, *slot, tracked, now);
         Some(answer)
     }
 
     /// Adds an entry whose place in the budget is already taken.
-    pub(super) fn insert(&mut self, slot: Slot, entry: Entry, budget: &Budget) {
+    pub(super) fn insert(&mut self, slot: Slot, entry: Entry, now: Instant, budget: &Budget) {
         let mut tracked = Tracked {
             entry,
             queued_at: None,
         };
-        enqueue(&mut self.queue, slot, &mut tracked);
+        enqueue(&mut self.queue, slot, &mut tracked, now);
         if let Some(dead) = self.entries.insert(slot, tracked) {
             budget.free(dead.entry.cost());
         }
@@ -100,7 +100,7 @@ impl Shard {
             budget.free(tracked.entry.cost());
             self.entries.remove(&slot);
         } else {
-            enqueue(&mut self.queue, slot, tracked);
+            enqueue(&mut self.queue, slot, tracked, now);
         }
         true
     }
@@ -119,8 +119,13 @@ impl Shard {
 }
 
 /// Makes sure that the slot is looked at no later than its entry's deletion.
-fn enqueue(queue: &mut BinaryHeap<Reverse<(Instant, Slot)>>, slot: Slot, tracked: &mut Tracked) {
-    let Some(due) = tracked.entry.delete_at() else {
+fn enqueue(
+    queue: &mut BinaryHeap<Reverse<(Instant, Slot)>>,
+    slot: Slot,
+    tracked: &mut Tracked,
+    now: Instant,
+) {
+    let Some(due) = tracked.entry.look_at(now) else {
         return;
     };
     if tracked.queued_at.is_none_or(|queued| due < queued) {

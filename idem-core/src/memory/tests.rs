@@ -133,6 +133,34 @@ async fn renewals_do_not_grow_the_expiry_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_completed_slot_has_one_place_in_the_expiry_queue() {
+    let store = MemoryStore::new();
+    assert!(claimed(&store, 1).await);
+    let retention = request(1).retention;
+    let record = Bytes::from("answer");
+    tokio::time::advance(MINUTE / 2).await;
+    let _ = store.complete(grant(1), record, retention).await.unwrap();
+    assert_eq!(store.shard(&grant(1).slot).queue_len(), 1);
+    // It is looked at before its time, and deleted at it.
+    tokio::time::advance(retention.total()).await;
+    store.reap_all(Instant::now());
+    assert_eq!(store.slots(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_looked_at_before_its_time_is_looked_at_again() {
+    let store = MemoryStore::new();
+    assert!(claimed(&store, 1).await);
+    let total = request(1).retention.total();
+    tokio::time::advance(total).await;
+    store.reap_all(Instant::now());
+    assert_eq!(store.slots(), 1, "its lease is not over its time yet");
+    tokio::time::advance(MINUTE).await;
+    store.reap_all(Instant::now());
+    assert_eq!(store.slots(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slot_under_refuse_is_never_deleted_by_time() {
     let store = MemoryStore::new();
     let refuse = ClaimRequest {
