@@ -368,6 +368,10 @@ mod tests {
         );
         let value = [&[KIND_VALUE][..], &huge].concat();
         assert!(Record::decode(&sealed(&value)).is_err());
+        // The tenth byte of a number has one bit to give.
+        let mut wide = [&[KIND_VALUE][..], &huge].concat();
+        *wide.last_mut().unwrap() = 2;
+        assert_eq!(Record::decode(&sealed(&wide)), Err(RecordError::Malformed));
         let endless = [&[KIND_VALUE][..], &[0xff; 11]].concat();
         assert_eq!(
             Record::decode(&sealed(&endless)),
