@@ -1,0 +1,243 @@
+//! The suite can fail: stores with one flaw each, and the behaviour that shows it.
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use idem_core::{
+    Checkpoint, Claim, ClaimRequest, Claimed, Fence, Fingerprint, Grant, ListQuery, MemoryStore,
+    OnCrash, OwnerId, Page, Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError,
+    Written,
+    testing::{TestClock, conformance::*},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Flaw {
+    None,
+    /// Get, then set: whoever asks while another is at work wins as well.
+    NoExclusion,
+    /// A claim that is sent again is a stranger's.
+    NoOwner,
+    /// Whatever the payload, the key's record is the answer.
+    NoFingerprint,
+    /// A silent owner blocks its slot for good.
+    NoLapse,
+    /// `on_crash` is not looked at.
+    NoRefuse,
+    /// A takeover starts from nothing.
+    NoSteps,
+    /// A write that is fenced is said to be done.
+    NoFencing,
+    /// A renewal does nothing.
+    NoRenewal,
+    /// The record ends with its ttl.
+    NoGrace,
+    /// The record never expires.
+    NoExpiry,
+    /// Records are cut to what fits a column.
+    ShortColumns,
+    /// A release that is sent again is refused.
+    ReleaseOnce,
+    /// An operator's decision is not checked against what they saw.
+    BlindOperators,
+    /// A list is its first page.
+    OnePage,
+    /// A list heeds no filter.
+    NoFilter,
+    /// It says that it is ill.
+    Ill,
+}
+
+struct Flawed {
+    store: MemoryStore,
+    flaw: Flaw,
+}
+
+impl Flawed {
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == flaw
+    }
+
+    fn written(&self, written: Written) -> Written {
+        if self.has(Flaw::NoFencing) {
+            Written::Done
+        } else {
+            written
+        }
+    }
+}
+
+const LONG: Duration = Duration::from_secs(1_000_000);
+
+impl Store for Flawed {
+    async fn claim(&self, mut request: ClaimRequest) -> Result<Claim, StoreError> {
+        match self.flaw {
+            Flaw::NoOwner => request.owner = OwnerId::random(),
+            Flaw::NoFingerprint => request.fingerprint = Fingerprint::from_bytes([0; 32]),
+            Flaw::NoLapse => request.lease = LONG,
+            Flaw::NoRefuse => request.on_crash = OnCrash::TakeOver,
+            _ => {}
+        }
+        let mut claim = self.store.claim(request).await?;
+        match &mut claim {
+            Claim::InFlight { .. } if self.has(Flaw::NoExclusion) => {
+                claim = Claim::Claimed(Claimed {
+                    fence: Fence::FIRST,
+                    attempt: 1,
+                    taken_over: false,
+                    checkpoints: Vec::new(),
+                });
+            }
+            Claim::Claimed(claimed) if self.has(Flaw::NoSteps) => claimed.checkpoints.clear(),
+            _ => {}
+        }
+        Ok(claim)
+    }
+
+    async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
+        if self.has(Flaw::NoRenewal) {
+            return Ok(Written::Done);
+        }
+        Ok(self.written(self.store.renew(grant, lease).await?))
+    }
+
+    async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {
+        Ok(self.written(self.store.checkpoint(grant, step).await?))
+    }
+
+    async fn complete(
+        &self,
+        grant: Grant,
+        mut record: Bytes,
+        mut retention: Retention,
+    ) -> Result<Written, StoreError> {
+        match self.flaw {
+            Flaw::NoGrace => retention.grace = Duration::ZERO,
+            Flaw::NoExpiry => retention.ttl = LONG,
+            Flaw::ShortColumns => record.truncate(65_535),
+            _ => {}
+        }
+        Ok(self.written(self.store.complete(grant, record, retention).await?))
+    }
+
+    async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
+        let view = self.store.inspect(grant.slot).await?;
+        let released = view.is_some_and(|view| view.state == idem_core::SlotState::Released);
+        if released && self.has(Flaw::ReleaseOnce) {
+            return Ok(Written::Fenced);
+        }
+        Ok(self.written(self.store.release(grant, ttl).await?))
+    }
+
+    async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, StoreError> {
+        self.store.inspect(slot).await
+    }
+
+    async fn list(&self, mut query: ListQuery) -> Result<Page, StoreError> {
+        if self.has(Flaw::NoFilter) {
+            query.state = None;
+        }
+        let mut page = self.store.list(query).await?;
+        if self.has(Flaw::OnePage) {
+            page.next = None;
+        }
+        Ok(page)
+    }
+
+    async fn resolve(
+        &self,
+        slot: Slot,
+        mut fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> Result<Resolved, StoreError> {
+        if self.has(Flaw::BlindOperators)
+            && let Some(view) = self.store.inspect(slot).await?
+        {
+            fence = view.fence;
+        }
+        self.store.resolve(slot, fence, operator, resolution).await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        if self.has(Flaw::Ill) {
+            return Err(StoreError::TimedOut(LONG));
+        }
+        self.store.health().await
+    }
+}
+
+fn subject(flaw: Flaw) -> Subject<Flawed> {
+    let store = MemoryStore::new();
+    Subject::new(Arc::new(Flawed { store, flaw }), TestClock::paused())
+}
+
+async fn holds<F>(behaviour: impl FnOnce(Subject<Flawed>) -> F, flaw: Flaw) -> bool
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::spawn(behaviour(subject(flaw))).await.is_ok()
+}
+
+macro_rules! each_flaw_is_seen {
+    ($($flaw:ident: $($behaviour:ident),+;)+) => {
+        #[tokio::test(start_paused = true)]
+        async fn each_flaw_is_seen_by_the_behaviours_that_are_about_it() {
+            $($(
+                let (flaw, behaviour) = (stringify!($flaw), stringify!($behaviour));
+                assert!(
+                    holds($behaviour, Flaw::None).await,
+                    "{behaviour} does not hold without a flaw"
+                );
+                assert!(
+                    !holds($behaviour, Flaw::$flaw).await,
+                    "{behaviour} does not see {flaw}"
+                );
+            )+)+
+        }
+    };
+}
+
+each_flaw_is_seen! {
+    NoExclusion:
+        a_live_lease_keeps_others_out,
+        of_many_claims_at_once_one_wins,
+        of_many_takeovers_at_once_one_wins,
+        many_slots_at_once_have_one_owner_each;
+    NoOwner:
+        a_claim_whose_reply_was_lost_is_the_same_claim,
+        a_takeover_whose_reply_was_lost_is_the_same_takeover;
+    NoFingerprint:
+        another_fingerprint_is_a_mismatch_whatever_the_state,
+        a_mismatch_changes_nothing;
+    NoLapse: a_lapsed_lease_is_taken_over;
+    NoRefuse:
+        nobody_takes_over_under_refuse,
+        a_slot_under_refuse_is_never_gone;
+    NoSteps:
+        a_takeover_is_handed_the_finished_steps,
+        a_release_keeps_the_finished_steps,
+        steps_keep_their_order_and_a_name_is_replaced;
+    NoFencing:
+        an_old_fence_changes_nothing,
+        another_owners_fence_of_the_same_number_changes_nothing,
+        a_write_to_a_slot_that_is_gone_changes_nothing,
+        a_fence_from_before_a_deletion_changes_nothing,
+        a_completion_and_a_takeover_at_once_agree,
+        an_owner_that_was_resolved_is_fenced;
+    NoRenewal:
+        a_renewal_starts_the_lease_anew,
+        a_lapsed_lease_that_nobody_took_is_renewed;
+    NoGrace: a_record_past_its_ttl_is_marked_and_still_answers;
+    NoExpiry:
+        a_record_past_its_ttl_is_marked_and_still_answers,
+        a_record_past_its_grace_is_gone,
+        a_record_without_grace_is_gone_at_its_ttl;
+    ShortColumns: records_of_every_size_come_back_to_the_byte;
+    ReleaseOnce: a_release_whose_reply_was_lost_is_the_same_release;
+    BlindOperators: a_resolution_of_what_has_moved_changes_nothing;
+    OnePage: a_list_has_every_slot_once;
+    NoFilter: a_list_can_be_of_one_state;
+    Ill: a_store_that_works_is_healthy;
+}
