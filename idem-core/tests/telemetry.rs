@@ -311,3 +311,19 @@ async fn neither_key_nor_user_nor_payload_is_told() {
         assert!(!labels.contains(secret), "{secret} is a label");
     }
 }
+
+#[test]
+fn a_builder_does_not_show_its_secret() {
+    let builder = idem_core::Runtime::builder(idem_core::MemoryStore::new())
+        .namespace("shop")
+        .secret("the-secret");
+    let shown = format!("{builder:?}");
+    assert!(
+        shown.contains("shop") && shown.contains("hidden"),
+        "{shown}"
+    );
+    assert!(!shown.contains("the-secret"), "{shown}");
+    let runtime = format!("{:?}", builder.build().unwrap());
+    assert!(runtime.contains("keyed"), "{runtime}");
+    assert!(!runtime.contains("the-secret"), "{runtime}");
+}
