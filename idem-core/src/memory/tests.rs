@@ -101,6 +101,42 @@ async fn bytes_are_counted_and_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_is_full_when_nothing_more_fits_and_not_before() {
+    let measure = MemoryStore::new();
+    assert!(claimed(&measure, 1).await);
+    let one_slot = measure.bytes();
+    let store = MemoryStore::with_limits(100, 2 * one_slot);
+    assert!(claimed(&store, 1).await);
+    assert!(claimed(&store, 2).await);
+    assert!(store.claim(request(3)).await.is_err());
+    assert_eq!((store.slots(), store.bytes()), (2, 2 * one_slot));
+    let tight = MemoryStore::with_limits(100, 2 * one_slot - 1);
+    assert!(claimed(&tight, 1).await);
+    assert!(tight.claim(request(2)).await.is_err());
+    assert_eq!(tight.bytes(), one_slot);
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_are_counted_until_the_record_makes_them_superfluous() {
+    let store = MemoryStore::new();
+    assert!(claimed(&store, 1).await);
+    let one_slot = store.bytes();
+    for (name, value) in [("charge", 1_000), ("mail", 500)] {
+        let step = Checkpoint {
+            name: name.to_owned(),
+            value: vec![0; value].into(),
+        };
+        let _ = store.checkpoint(grant(1), step).await.unwrap();
+    }
+    let steps = 2 * size_of::<Checkpoint>() + "chargemail".len() + 1_500;
+    assert_eq!(store.bytes(), one_slot + steps);
+    let record = Bytes::from("answer");
+    let retention = request(1).retention;
+    let _ = store.complete(grant(1), record, retention).await.unwrap();
+    assert_eq!(store.bytes(), one_slot + "answer".len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_verbs_delete_what_is_due_on_their_way() {
     let store = MemoryStore::new();
     // All in one shard: the shard is chosen by the last byte.
