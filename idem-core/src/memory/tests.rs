@@ -137,6 +137,28 @@ async fn steps_are_counted_until_the_record_makes_them_superfluous() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_is_over_in_the_very_instant_in_which_it_ends() {
+    let store = MemoryStore::new();
+    for number in 1..=3 {
+        assert!(claimed(&store, number).await);
+    }
+    tokio::time::advance(MINUTE).await;
+    let view = store.inspect(grant(1).slot).await.unwrap().unwrap();
+    assert_eq!(view.state, crate::SlotState::Lapsed);
+    let other = ClaimRequest {
+        owner: OwnerId::from_bytes([9; 16]),
+        ..request(2)
+    };
+    let claim = store.claim(other).await.unwrap();
+    assert!(matches!(claim, Claim::Claimed(c) if c.taken_over));
+    let release = Resolution::Release { ttl: MINUTE };
+    let resolved = store
+        .resolve(grant(3).slot, Fence::FIRST, other.owner, release)
+        .await;
+    assert_eq!(resolved.unwrap(), Resolved::Done);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_verbs_delete_what_is_due_on_their_way() {
     let store = MemoryStore::new();
     // All in one shard: the shard is chosen by the last byte.
