@@ -41,6 +41,47 @@ async fn a_heartbeat_ends_with_its_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shorter_lease_that_begins_later_is_renewed_in_its_own_time() {
+    let node = Node::new();
+    let patient = node.clone().with(Overrides {
+        lease: Some(10 * LEASE),
+        ..Overrides::NONE
+    });
+    let long = tokio::spawn(patient.pay_slowly("long", 5 * LEASE));
+    sleep(Duration::from_millis(1)).await;
+    let short = tokio::spawn(node.pay_slowly("short", 3 * LEASE));
+    sleep(LAPSE).await;
+    in_progress(&node.peer().pay("short").await);
+    let beats = node.store.plan().calls(Verb::Renew);
+    assert!((3..=4).contains(&beats), "{beats} in 4 s");
+    assert_eq!(ran(&short.await.unwrap()).1, 1);
+    assert_eq!(ran(&long.await.unwrap()).1, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_was_fenced_does_not_ask_again() {
+    let (node, peer, stale) = taken_over(4 * LAPSE).await;
+    peer.pay("k").await;
+    node.store.plan().clear();
+    sleep(LEASE).await;
+    let beats = node.store.plan().calls(Verb::Renew);
+    sleep(LEASE).await;
+    assert_eq!(node.store.plan().calls(Verb::Renew), beats);
+    stale.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_goes_on_when_the_runtime_is_dropped() {
+    let node = Node::new();
+    node.pay_slowly("k", 2 * LEASE).await;
+    let tasks = tokio::runtime::Handle::current().metrics();
+    assert_eq!(tasks.num_alive_tasks(), 1, "the heartbeats' task");
+    drop(node);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(tasks.num_alive_tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renewal_that_fails_is_tried_again_before_the_lease_lapses() {
     for fault in [
         Fault::FailBefore,

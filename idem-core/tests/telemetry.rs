@@ -168,6 +168,20 @@ async fn every_night_that_one_would_rather_know_about_is_counted() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_comes_too_late_for_a_record_is_no_news() {
+    let numbers = Numbers::record();
+    let node = Node::new();
+    let slow = Fault::DelayAfter(Duration::from_millis(400));
+    node.store.plan().next(Verb::Complete, slow);
+    let time = LEASE / 3 - Duration::from_millis(100);
+    assert_eq!(ran(&node.pay_slowly("k", time).await).1, 1);
+    assert_eq!(node.store.plan().calls(Verb::Renew), 1);
+    let seen = numbers.look();
+    let fenced = seen.get("idem_heartbeats_total{result=fenced}");
+    assert_eq!(fenced, None, "{seen:#?}");
+}
+
 /// Collects what a subscriber writes.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

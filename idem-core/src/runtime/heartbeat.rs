@@ -171,7 +171,7 @@ impl Shared {
                         "the lease was lost: another execution has taken over"
                     );
                 }
-                runs.unschedule(id);
+                // It is out of the queue, and stays out.
             }
             Err(error) => {
                 telemetry::heartbeat(Beat::Failed);
@@ -195,12 +195,6 @@ impl Runs {
             self.by_due.remove(&(run.due, id));
             run.due = due;
             self.by_due.insert((due, id));
-        }
-    }
-
-    fn unschedule(&mut self, id: u64) {
-        if let Some(run) = self.by_id.get(&id) {
-            self.by_due.remove(&(run.due, id));
         }
     }
 
