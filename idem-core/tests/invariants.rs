@@ -282,6 +282,19 @@ async fn i5_a_key_that_was_given_back_or_fell_silent_still_belongs_to_its_payloa
 }
 
 #[tokio::test(start_paused = true)]
+async fn i5_a_stale_owner_is_not_given_the_record_of_another_payload() {
+    let node = Node::new();
+    node.store.plan().always(Verb::Renew, Fault::FailBefore);
+    let forgotten = TTL + GRACE + LAPSE;
+    let stale = tokio::spawn(node.pay_slowly("k", forgotten + LAPSE));
+    sleep(forgotten).await;
+    let call = node.call("ana", "k", "6");
+    let other = node.peer().pay_after(call, async {}).await;
+    assert_eq!(ran(&other), ("effect 2", 1, Stored::Recorded));
+    assert_eq!(ran(&stale.await.unwrap()), ("effect 1", 1, Stored::Lost));
+}
+
+#[tokio::test(start_paused = true)]
 async fn i6_another_scope_neither_sees_nor_waits_nor_learns() {
     let node = Node::new();
     let slow = tokio::spawn(node.pay_slowly("k", 10 * LEASE));

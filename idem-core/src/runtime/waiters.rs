@@ -132,3 +132,33 @@ impl Drop for Owning {
         self.shared.leave(&self.slot, |place| place.owners -= 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_a_place_that_nobody_owns_or_waits_for() {
+        let waiters = Waiters::default();
+        let places = || {
+            let places = waiters.0.places.load(SeqCst);
+            assert_eq!(places, waiters.0.lock().len());
+            places
+        };
+        let slot = Slot::from_bytes([7; 32]);
+        let owning = waiters.own(slot);
+        let first = waiters.join(slot);
+        let second = waiters.join(slot);
+        let elsewhere = waiters.join(Slot::from_bytes([8; 32]));
+        assert!(first.is_owned_here() && !elsewhere.is_owned_here());
+        assert_eq!(places(), 2);
+        drop(first);
+        drop(owning);
+        assert!(!second.is_owned_here());
+        assert_eq!(places(), 2);
+        drop(second);
+        assert_eq!(places(), 1);
+        drop(elsewhere);
+        assert_eq!(places(), 0);
+    }
+}
