@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,13 @@ fn headers<'de, D: serde::Deserializer<'de>>(
 ) -> Result<BTreeMap<String, String>, D::Error> {
     let headers = BTreeMap::<String, String>::deserialize(from)?;
     for (name, value) in &headers {
-        HeaderName::try_from(name).map_err(serde::de::Error::custom)?;
+        let name = HeaderName::try_from(name).map_err(serde::de::Error::custom)?;
+        // A server that is told a wrong length breaks the connection.
+        if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&name) {
+            return Err(serde::de::Error::custom(
+                "the answer's length is not yours to set",
+            ));
+        }
         HeaderValue::try_from(value).map_err(serde::de::Error::custom)?;
     }
     Ok(headers)
