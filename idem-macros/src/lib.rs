@@ -30,6 +30,9 @@ pub fn idempotent(
 }
 
 /// Where the item stands in its file: it tells apart handlers of the same text.
+///
+/// `Span::unwrap` is a conversion into the compiler's own type. It panics only
+/// outside of an expansion, and this is called by the macro alone.
 fn place(item: &TokenStream) -> String {
     let span = item
         .clone()
