@@ -206,6 +206,16 @@ async fn a_completed_slot_has_one_place_in_the_expiry_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deletion_that_moves_to_an_earlier_time_happens_then() {
+    let store = MemoryStore::new();
+    assert!(claimed(&store, 1).await);
+    let _ = store.release(grant(1), MINUTE).await.unwrap();
+    tokio::time::advance(MINUTE).await;
+    store.reap_all(Instant::now());
+    assert_eq!((store.slots(), store.bytes()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_looked_at_before_its_time_is_looked_at_again() {
     let store = MemoryStore::new();
     assert!(claimed(&store, 1).await);
