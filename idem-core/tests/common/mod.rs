@@ -38,7 +38,8 @@ pub const LAPSE: Duration = Duration::from_secs(4);
 /// How long anything may take, on the paused clock, that is only waited for.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What can happen to one command such that nobody knows whether it was applied.
+/// What can happen to one command such that nobody knows whether it was applied,
+/// or how often.
 pub const AMBIGUOUS: [Fault; 6] = [
     Fault::FailAfter,
     Fault::HangAfter,
