@@ -3,17 +3,13 @@
 
 pub use inventory;
 
-pub use axum::response::{IntoResponse, Response};
+pub use axum::response::Response;
 
 pub use crate::{
     body::{Captured, CapturedRaw},
     call::Call,
+    check,
     deferred::Deferred,
-    entry::Entered,
+    entry::NeedsIdempotencyInState,
     handler::HandlerSpec,
 };
-
-use crate::FingerprintBody;
-
-/// Puts the error for a payload without a fingerprint on the argument's type.
-pub const fn assert_fingerprint_body<T: FingerprintBody>() {}

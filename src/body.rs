@@ -38,8 +38,10 @@ use serde::Serialize;
 #[diagnostic::on_unimplemented(
     message = "the payload of `{Self}` cannot be fingerprinted",
     label = "idem could not tell a retry from another payload under the same key",
-    note = "`Json<T>` and `Form<T>` need `T: serde::Serialize`: add `#[derive(Serialize)]` to the payload's type",
-    note = "for another extractor implement `idem_axum::FingerprintBody`, or say `fingerprint = \"raw\"` or `fingerprint = <expression over the arguments>` in #[idempotent]"
+    note = "take `Json<T>`, `Form<T>` (with `T: serde::Serialize`), `Bytes` or `String`, or implement \
+            `idem_axum::FingerprintBody` for an extractor of your own",
+    note = "without touching the type, say `fingerprint = \"raw\"` (the body's bytes) or \
+            `fingerprint = <expression over the arguments>` in #[idempotent]"
 )]
 pub trait FingerprintBody {
     /// Feeds the payload to the fingerprint.

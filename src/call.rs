@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Response};
 use idem_core::{
     FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, Operation, Refusal, Scope,
 };
-use serde::Serialize;
 
 use crate::{
     body::Feed,
+    check::{FingerprintValue, KeyValue, ScopeValue},
     plan::{KeyPlan, Plan, ScopePlan},
     problem::Problem,
     respond,
@@ -51,19 +51,19 @@ impl Call {
     }
 
     /// `scope = <expression>`
-    pub fn scope(&mut self, value: &impl fmt::Display) {
+    pub fn scope(&mut self, value: &impl ScopeValue) {
         if !self.is_protected() {
             return;
         }
-        match Scope::new("expression", value.to_string()) {
+        match Scope::new("expression", value.scope()) {
             Ok(scope) => self.scope = Some(scope),
             Err(_) => self.refuse(Refusal::ScopeUnresolved, Problem::ScopeUnresolved, None),
         }
     }
 
     /// `key = <expression>`
-    pub fn key(&mut self, value: &impl fmt::Display) {
-        match IdempotencyKey::new(value.to_string()) {
+    pub fn key(&mut self, value: &impl KeyValue) {
+        match IdempotencyKey::new(value.key()) {
             Ok(key) => self.key = Some(key),
             Err(error @ KeyError::Empty) => self.refuse(
                 Refusal::KeyMissing,
@@ -87,9 +87,9 @@ impl Call {
     }
 
     /// `fingerprint = <expression>`
-    pub fn payload(&mut self, payload: &impl Serialize) {
+    pub fn payload(&mut self, payload: &impl FingerprintValue) {
         if self.is_protected() {
-            let fed = self.fingerprint.typed(payload).map(|_| ());
+            let fed = self.fingerprint.typed(payload.value()).map(|_| ());
             self.fed(fed);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRef, FromRequest, FromRequestParts, MatchedPath, OriginalUri, Request},
+    extract::{FromRequest, FromRequestParts, MatchedPath, OriginalUri, Request},
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, request::Parts};
@@ -11,6 +11,7 @@ use idem_core::{FingerprintBuilder, IdempotencyKey, Operation, Refusal, Scope};
 
 use crate::{
     call::Call,
+    check::HoldsIdempotency,
     headers::KEY_HEADER,
     plan::{KeyPlan, Plan, ScopePlan},
     problem::Problem,
@@ -23,24 +24,27 @@ use crate::{
 /// It is the last argument so that the handler's other extractors
 /// (authentication!) have run, and the body is read only when key and scope are
 /// good.
+///
+/// Its name is for the compiler's messages: of a router whose state holds no
+/// `Idempotency` axum says only that a function with such an argument is no
+/// handler.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Entered<const HANDLER: u64, T> {
+pub struct NeedsIdempotencyInState<const HANDLER: u64, T> {
     call: Call,
     argument: T,
 }
 
-impl<const HANDLER: u64, T> Entered<HANDLER, T> {
+impl<const HANDLER: u64, T> NeedsIdempotencyInState<HANDLER, T> {
     pub fn begin(this: Self) -> (Call, T) {
         (this.call, this.argument)
     }
 }
 
-impl<S, T, const HANDLER: u64> FromRequest<S> for Entered<HANDLER, T>
+impl<S, T, const HANDLER: u64> FromRequest<S> for NeedsIdempotencyInState<HANDLER, T>
 where
-    S: Send + Sync,
+    S: HoldsIdempotency + Send + Sync,
     T: FromRequest<S>,
-    Idempotency: FromRef<S>,
 {
     type Rejection = Response;
 
@@ -54,11 +58,10 @@ where
     }
 }
 
-impl<S, T, const HANDLER: u64> FromRequestParts<S> for Entered<HANDLER, T>
+impl<S, T, const HANDLER: u64> FromRequestParts<S> for NeedsIdempotencyInState<HANDLER, T>
 where
-    S: Send + Sync,
+    S: HoldsIdempotency + Send + Sync,
     T: FromRequestParts<S> + Send,
-    Idempotency: FromRef<S>,
 {
     type Rejection = Response;
 
@@ -72,11 +75,12 @@ where
     }
 }
 
-async fn enter_handler<S>(handler: u64, parts: &Parts, state: &S) -> Result<Call, Response>
-where
-    Idempotency: FromRef<S>,
-{
-    let idempotency = Idempotency::from_ref(state);
+async fn enter_handler(
+    handler: u64,
+    parts: &Parts,
+    state: &impl HoldsIdempotency,
+) -> Result<Call, Response> {
+    let idempotency = state.idempotency();
     match idempotency.plan(handler).map(Arc::clone) {
         Some(plan) => enter(idempotency, plan, parts).await,
         None => {

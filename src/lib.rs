@@ -88,6 +88,8 @@ mod state;
 
 #[doc(hidden)]
 pub mod __private;
+#[doc(hidden)]
+pub mod check;
 
 pub use idem_macros::idempotent;
 

@@ -2,29 +2,27 @@
 
 use std::time::Duration;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
-    Attribute, Expr, Ident, PatIdent, Path, parse_quote,
+    Expr, Ident, Lifetime, PatIdent, ReturnType, Type, TypeReference, Visibility,
     spanned::Spanned,
+    visit::Visit,
     visit_mut::{self, VisitMut},
 };
 
 use crate::{
-    known::Known,
+    companions::Split,
     parse::{
         args::{Args, Fingerprint, Key, Scope},
-        signature::{Argument, Handler},
+        signature::{Argument, Handler, point},
     },
     validate::mentioned,
 };
 
 /// The handler's expansion. `id` is its number in the program's registry.
 pub(crate) fn expand(args: &Args, handler: &Handler, id: u64) -> TokenStream {
-    let facade = args
-        .krate
-        .clone()
-        .unwrap_or_else(|| parse_quote!(::idem_axum));
+    let facade = args.facade();
     let expansion = Expansion {
         args,
         handler,
@@ -57,68 +55,79 @@ enum Holder {
 impl Expansion<'_> {
     fn function(&self) -> TokenStream {
         let private = &self.private;
-        let sig = &self.handler.item.sig;
-        let (vis, name) = (&self.handler.item.vis, &sig.ident);
-        let (outer, inner) = split_attributes(&self.handler.item.attrs);
+        let handler = &self.handler.function;
+        let (vis, name) = (&handler.visibility, &handler.sig.ident);
+        let Split { outer, inner } = Split::new(&handler.attributes);
         let parameters = self.parameters();
-        let (sibling, nested, body) = self.body(&inner);
+        let Body {
+            sibling,
+            nested,
+            path,
+        } = self.body(&inner);
         let spec = self.spec();
+        let checks = self.checks();
         let begin = self.begin();
         let statements = self.statements();
         let extractions = self.extractions();
         let values = self.values();
+        let answer = self.answer();
+        // What the body holds across an await is the function's affair: an error
+        // about it points at the function.
+        let run = at(
+            name.span(),
+            quote!(#private::Call::run(__idem_call, __idem_work).await),
+        );
         quote! {
             #sibling
 
             #(#outer)*
-            #[allow(clippy::too_many_arguments)]
             #vis async fn #name(#(#parameters),*) -> #private::Response {
                 #nested
 
                 #private::inventory::submit! { #spec }
 
+                #checks
                 #begin
                 #(#statements)*
-                #private::Call::run(__idem_call, async move {
+                let __idem_work = async move {
                     #(#extractions)*
-                    #private::IntoResponse::into_response(#body(#(#values),*).await)
-                })
-                .await
+                    let __idem_answer = #path(#(#values),*).await;
+                    #answer
+                };
+                #run
             }
         }
     }
 
     /// The user's function: nested under its own name, or, where it names the
-    /// `impl` block's `Self`, beside under a hidden one. And how it is called.
-    fn body(&self, attributes: &[&Attribute]) -> (TokenStream, TokenStream, TokenStream) {
-        let mut function = self.handler.item.clone();
-        function.attrs = attributes
+    /// `impl` block's `Self`, beside under a hidden one.
+    fn body(&self, attributes: &[syn::Attribute]) -> Body {
+        let handler = &self.handler.function;
+        let name = &handler.sig.ident;
+        let written = |name: &Ident| {
+            let mut function = handler.clone();
+            function.attributes = attributes.to_vec();
+            function.visibility = Visibility::Inherited;
+            function.sig.ident = name.clone();
+            function.into_token_stream()
+        };
+        if !handler.names_self() {
+            return Body {
+                sibling: TokenStream::new(),
+                nested: written(name),
+                path: quote!(#name),
+            };
+        }
+        let hidden = format_ident!("__idem_{name}", span = name.span());
+        let cfgs = handler
+            .attributes
             .iter()
-            .map(|&attribute| attribute.clone())
-            .collect();
-        function.vis = syn::Visibility::Inherited;
-        let name = function.sig.ident.clone();
-        if self.handler.names_self() {
-            function.sig.ident = format_ident!("__idem_{name}", span = name.span());
-            let hidden = &function.sig.ident;
-            let cfgs = self
-                .handler
-                .item
-                .attrs
-                .iter()
-                .filter(|attribute| attribute.path().is_ident("cfg"));
-            let call = quote!(Self::#hidden);
-            (
-                quote!(#(#cfgs)* #[doc(hidden)] #function),
-                TokenStream::new(),
-                call,
-            )
-        } else {
-            (
-                TokenStream::new(),
-                function.to_token_stream(),
-                quote!(#name),
-            )
+            .filter(|attribute| attribute.path().is_ident("cfg"));
+        let function = written(&hidden);
+        Body {
+            sibling: quote!(#(#cfgs)* #[doc(hidden)] #function),
+            nested: TokenStream::new(),
+            path: quote!(Self::#hidden),
         }
     }
 
@@ -129,24 +138,80 @@ impl Expansion<'_> {
         let mut parameters: Vec<_> = self
             .arguments()
             .map(|(index, argument, holder)| {
-                let (name, ty) = (variable(index), &argument.ty);
+                let (name, ty) = (variable(index), owned(&argument.ty));
                 let held = match holder {
                     Holder::Plain => quote!(#ty),
-                    Holder::Deferred => quote_spanned!(ty.span()=> #private::Deferred<#ty>),
-                    Holder::Captured => quote_spanned!(ty.span()=> #private::Captured<#ty>),
-                    Holder::CapturedRaw => quote_spanned!(ty.span()=> #private::CapturedRaw<#ty>),
+                    Holder::Deferred => quote!(#private::Deferred<#ty>),
+                    Holder::Captured => quote!(#private::Captured<#ty>),
+                    Holder::CapturedRaw => quote!(#private::CapturedRaw<#ty>),
                 };
                 if Some(index) == last {
-                    quote_spanned!(ty.span()=> __idem_entered: #private::Entered<#id, #held>)
+                    quote!(__idem_last: #private::NeedsIdempotencyInState<#id, #held>)
                 } else {
                     quote!(#name: #held)
                 }
             })
             .collect();
         if last.is_none() {
-            parameters.push(quote!(__idem_entered: #private::Entered<#id, ()>));
+            parameters.push(quote!(__idem_last: #private::NeedsIdempotencyInState<#id, ()>));
         }
         parameters
+    }
+
+    /// What is asserted of the handler's types. The closure is never called: it
+    /// is there for the compiler to look at.
+    fn checks(&self) -> TokenStream {
+        let private = &self.private;
+        let mut checks = Vec::new();
+        if let Some(state) = &self.args.state {
+            checks.push(quote!(#private::check::state::<#state>();));
+        }
+        let state = match (&self.args.state, self.handler.presumed_state()) {
+            (Some(state), _) => quote!(#private::check::Known<#state>),
+            (None, Some(state)) => quote!(#private::check::Guess<#state>),
+            (None, None) => quote!(#private::check::Guess<()>),
+        };
+        let last = self.handler.arguments.len().saturating_sub(1);
+        for (index, argument, holder) in self.arguments() {
+            let place = match holder {
+                Holder::Deferred => quote!(Deferred),
+                Holder::Captured => quote!(Typed),
+                Holder::CapturedRaw => quote!(Raw),
+                Holder::Plain if index == last => quote!(Last),
+                Holder::Plain => quote!(Head),
+            };
+            let (ty, at) = (&argument.ty, point(&argument.ty));
+            let check = quote_spanned!(at=> check);
+            checks.push(quote! {
+                #private::check::Argument::<#ty, #private::check::#place, #state>::PROBE.#check();
+            });
+        }
+        if let ReturnType::Type(_, ty) = &self.handler.function.sig.output
+            && !is_opaque(ty)
+        {
+            let check = quote_spanned!(point(ty)=> check);
+            checks.push(quote!(#private::check::Answered::<#ty>::PROBE.#check();));
+        }
+        if checks.is_empty() {
+            return TokenStream::new();
+        }
+        quote! {
+            let _ = || {
+                use #private::check::verdicts::*;
+                #(#checks)*
+            };
+        }
+    }
+
+    /// The answer of the user's function, as a response. An error about it
+    /// points at the return type.
+    fn answer(&self) -> TokenStream {
+        let private = &self.private;
+        let respond = quote!(#private::check::respond(__idem_answer));
+        match &self.handler.function.sig.output {
+            ReturnType::Type(_, ty) => at(point(ty), respond),
+            ReturnType::Default => respond,
+        }
     }
 
     /// Takes the last argument out of what it came in.
@@ -156,14 +221,16 @@ impl Expansion<'_> {
             Some(index) => variable(index).to_token_stream(),
             None => quote!(()),
         };
-        quote!(let (mut __idem_call, #last) = #private::Entered::begin(__idem_entered);)
+        quote! {
+            let (mut __idem_call, #last) = #private::NeedsIdempotencyInState::begin(__idem_last);
+        }
     }
 
     /// The constant that registers the handler: only what was written is in it.
     fn spec(&self) -> TokenStream {
         let Self { args, private, .. } = self;
         let id = self.id;
-        let name = self.handler.item.sig.ident.to_string();
+        let name = self.handler.name().to_string();
         let ttl = milliseconds(args.ttl.as_ref().map_or(Duration::ZERO, |(ttl, _)| *ttl));
         let mut chain = vec![match &args.scope {
             Some(Scope::Named(name)) => quote!(.scope_named(#name)),
@@ -221,14 +288,9 @@ impl Expansion<'_> {
         if let Some(Fingerprint::Expression(expression)) = &args.fingerprint {
             statements.push(self.with_bindings(expression, "payload"));
         }
-        for (index, argument, holder) in self.arguments() {
-            let (name, ty) = (variable(index), &argument.ty);
+        for (index, _, holder) in self.arguments() {
             if matches!(holder, Holder::Captured | Holder::CapturedRaw) {
-                if holder == Holder::Captured && argument.known == Known::Body {
-                    let check =
-                        quote_spanned!(ty.span()=> #private::assert_fingerprint_body::<#ty>());
-                    statements.push(quote!(#check;));
-                }
+                let name = variable(index);
                 statements.push(quote!(#private::Call::body(&mut __idem_call, &#name);));
             }
         }
@@ -251,15 +313,20 @@ impl Expansion<'_> {
                     Holder::CapturedRaw => quote!(#private::CapturedRaw::get(&#name)),
                     Holder::Plain | Holder::Deferred => quote!(&#name),
                 };
+                let names = &argument.bindings;
+                // Those that the expression does not mention are no mistake.
                 quote! {
-                    #[allow(unused_variables)]
                     let #pattern = #value;
+                    let _ = (#(&#names,)*);
                 }
             });
-        let call = quote_spanned! {expression.span()=>
-            #private::Call::#method(&mut __idem_call, &(#expression));
-        };
-        quote!({ #(#bindings)* #call })
+        // An error about the value points at the expression. (A `match` keeps
+        // what the expression borrows from alive for the call.)
+        let call = at(
+            expression.span(),
+            quote!(#private::Call::#method(&mut __idem_call, __idem_value)),
+        );
+        quote!({ #(#bindings)* match &(#expression) { __idem_value => #call } })
     }
 
     /// Extracts what was deferred, once the claim is won.
@@ -324,28 +391,73 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Attributes for the function that axum sees, and for the one that the user
-/// wrote. Lint levels are for both; what wraps a body goes with the body.
-fn split_attributes(attributes: &[Attribute]) -> (Vec<&Attribute>, Vec<&Attribute>) {
-    let is = |path: &Path, names: &[&str]| {
-        path.segments
-            .last()
-            .is_some_and(|segment| names.iter().any(|name| segment.ident == name))
-    };
-    let outer = attributes
-        .iter()
-        .filter(|attribute| !is(attribute.path(), &["instrument", "expect"]))
-        .collect();
-    let inner = attributes
-        .iter()
-        .filter(|attribute| {
-            is(
-                attribute.path(),
-                &["instrument", "allow", "warn", "deny", "forbid", "expect"],
-            )
+/// Where the user's function is, and how it is called.
+struct Body {
+    sibling: TokenStream,
+    nested: TokenStream,
+    path: TokenStream,
+}
+
+/// The type with `'static` for every lifetime that is left out: what is
+/// extracted borrows from nothing, and outlives the client's connection.
+fn owned(ty: &Type) -> Type {
+    struct Static;
+    impl VisitMut for Static {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            if lifetime.ident == "_" {
+                *lifetime = Lifetime::new("'static", lifetime.span());
+            }
+        }
+
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            if reference.lifetime.is_none() {
+                reference.lifetime = Some(Lifetime::new("'static", reference.and_token.span));
+            }
+            visit_mut::visit_type_reference_mut(self, reference);
+        }
+
+        /// In `fn(&str)` a lifetime that is left out is any.
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut syn::TypeFnPtr) {}
+
+        fn visit_parenthesized_generic_arguments_mut(
+            &mut self,
+            _: &mut syn::ParenthesizedGenericArguments,
+        ) {
+        }
+    }
+    let mut ty = ty.clone();
+    Static.visit_type_mut(&mut ty);
+    ty
+}
+
+/// Whether `impl Trait` is in the type.
+fn is_opaque(ty: &Type) -> bool {
+    struct Opaque(bool);
+    impl Visit<'_> for Opaque {
+        fn visit_type_impl_trait(&mut self, _: &syn::TypeImplTrait) {
+            self.0 = true;
+        }
+    }
+    let mut finder = Opaque(false);
+    finder.visit_type(ty);
+    finder.0
+}
+
+/// The tokens with one place for all of them.
+fn at(place: Span, tokens: TokenStream) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| {
+            let mut token = match token {
+                TokenTree::Group(group) => {
+                    TokenTree::Group(Group::new(group.delimiter(), at(place, group.stream())))
+                }
+                other => other,
+            };
+            token.set_span(place);
+            token
         })
-        .collect();
-    (outer, inner)
+        .collect()
 }
 
 /// Makes a pattern bind references, by leaving that to the value it matches.

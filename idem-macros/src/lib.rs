@@ -2,20 +2,20 @@
 //! which re-exports it. Its manual is on the attribute.
 #![forbid(unsafe_code)]
 
+mod companions;
 mod errors;
 mod expand;
-mod known;
 mod parse;
+mod rewrite;
 mod suggest;
 mod validate;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::ItemFn;
 
 use crate::{
     errors::Errors,
-    parse::{args::Args, signature::Handler},
+    parse::{args::Args, function::Function, signature::Handler},
 };
 
 #[doc = include_str!("manual.md")]
@@ -26,7 +26,7 @@ pub fn idempotent(
 ) -> proc_macro::TokenStream {
     let item: TokenStream = item.into();
     let place = place(&item);
-    attribute(args.into(), &item, &place).into()
+    attribute(&args.into(), &item, &place).into()
 }
 
 /// Where the item stands in its file: it tells apart handlers of the same text.
@@ -43,7 +43,7 @@ fn place(item: &TokenStream) -> String {
     format!("{}:{}:{}", span.file(), span.line(), span.column())
 }
 
-fn attribute(args: TokenStream, item: &TokenStream, place: &str) -> TokenStream {
+fn attribute(args: &TokenStream, item: &TokenStream, place: &str) -> TokenStream {
     let id = id(&[
         &std::env::var("CARGO_PKG_NAME").unwrap_or_default(),
         &std::env::var("CARGO_CRATE_NAME").unwrap_or_default(),
@@ -51,26 +51,31 @@ fn attribute(args: TokenStream, item: &TokenStream, place: &str) -> TokenStream 
         &args.to_string(),
         &item.to_string(),
     ]);
-    let function = match syn::parse2::<ItemFn>(item.clone()) {
+    let function = match syn::parse2::<Function>(item.clone()) {
         Ok(function) => function,
         Err(error) => return not_a_function(item, &error),
     };
     let mut errors = Errors::default();
-    let args = Args::parse(args, &mut errors);
+    let parsed = Args::parse(args.clone(), &mut errors);
+    if errors.is_empty()
+        && let Some(rewritten) = rewrite::rewrite(&function, &parsed, args)
+    {
+        return rewritten;
+    }
     let handler = Handler::new(function);
-    validate::validate(&args, &handler, &mut errors);
+    validate::validate(&parsed, &handler, &mut errors);
     if errors.is_empty() {
-        return expand::expand(&args, &handler, id);
+        return expand::expand(&parsed, &handler, id);
     }
     // The function as it was written, so that ours are the only errors.
     let errors = errors.into_tokens();
-    let original = without_duplicates(handler.item);
+    let original = without_duplicates(handler.function);
     quote!(#errors #original)
 }
 
 /// A second `#[idempotent]` has been refused: it must not be expanded as well.
-fn without_duplicates(mut function: ItemFn) -> TokenStream {
-    function.attrs.retain(|attribute| {
+fn without_duplicates(mut function: Function) -> TokenStream {
+    function.attributes.retain(|attribute| {
         attribute
             .path()
             .segments

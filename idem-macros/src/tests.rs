@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 
 fn expand(args: &str, item: &str) -> String {
     let args: TokenStream = args.parse().unwrap();
-    super::attribute(args, &item.parse().unwrap(), "lib.rs:1:1").to_string()
+    super::attribute(&args, &item.parse().unwrap(), "lib.rs:1:1").to_string()
 }
 
 fn messages(args: &str, item: &str) -> Vec<String> {
@@ -21,7 +21,7 @@ const PAY: &str = "async fn pay(user: User, Json(order): Json<Order>) -> String 
 fn the_same_number_is_in_the_entry_and_in_the_registry() {
     let text = expand("ttl = \"24h\", scope = \"user\"", PAY);
     let number = text
-        .split("Entered < ")
+        .split("NeedsIdempotencyInState < ")
         .nth(1)
         .unwrap()
         .split(' ')
@@ -54,7 +54,7 @@ fn the_body_is_kept_to_the_letter_and_the_number_of_arguments_too() {
     let outer = text.split("async fn pay (").nth(1).unwrap();
     let outer = outer.split(") -> :: idem_axum").next().unwrap();
     assert!(
-        outer.starts_with("__idem_arg0 : User , __idem_entered : "),
+        outer.starts_with("__idem_arg0 : User , __idem_last : "),
         "{outer}"
     );
     assert_eq!(outer.matches(" : ").count(), 2, "{outer}");
@@ -79,7 +79,7 @@ fn several_mistakes_are_reported_at_once() {
         "ttl = \"soon\", scopes = \"user\", record = \"al\"",
         "fn pay(a: Json<u8>, b: String) { }",
     );
-    assert_eq!(found.len(), 6, "{found:#?}");
+    assert_eq!(found.len(), 5, "{found:#?}");
 }
 
 #[test]

@@ -2,29 +2,31 @@
 //! matters for idempotency, and what to write instead.
 
 use quote::ToTokens;
-use syn::{Expr, FnArg, GenericParam, Ident, ReturnType, Signature, Type, spanned::Spanned};
+use syn::{Expr, FnArg, GenericParam, Ident, Path, ReturnType, Signature, Type, visit::Visit};
 
 use crate::{
     errors::Errors,
-    known::{self, Known},
     parse::{
         args::{Args, Fingerprint, Key, Scope},
-        signature::{Argument, Handler, identifiers},
+        function::identifiers,
+        signature::{Argument, Handler, last_segment},
     },
+    suggest::closest,
 };
 
 /// What axum takes.
 const MOST_ARGUMENTS: usize = 16;
 
 pub(crate) fn validate(args: &Args, handler: &Handler, errors: &mut Errors) {
-    required(args, handler, errors);
+    if !args.unreadable {
+        required(args, handler, errors);
+    }
     lease_below_ttl(args, errors);
     key_conflicts(args, errors);
-    signature(&handler.item.sig, errors);
-    answer(&handler.item.sig, errors);
+    signature(&handler.function.sig, errors);
+    answer(&handler.function.sig, errors);
     attributes(handler, errors);
     arguments(args, handler, errors);
-    bodies(args, handler, errors);
     expressions(args, handler, errors);
 }
 
@@ -38,7 +40,7 @@ fn required(args: &Args, handler: &Handler, errors: &mut Errors) {
     } else if !ttl {
         errors.at(
             proc_macro2::Span::call_site(),
-            format!("`ttl` is missing: for how long does a retry of `{}` get the recorded answer? Write `ttl = \"24h\"`", handler.item.sig.ident),
+            format!("`ttl` is missing: for how long does a retry of `{}` get the recorded answer? Write `ttl = \"24h\"`", handler.name()),
         );
     } else if !scope {
         errors.at(
@@ -117,21 +119,43 @@ fn signature(sig: &Signature, errors: &mut Errors) {
                 receiver,
                 "a handler has no `self`: axum calls it with what the request and the state hold; take `State(…)` instead",
             ),
-            FnArg::Typed(argument) => {
-                if let Type::ImplTrait(opaque) = &*argument.ty {
-                    errors.over(
-                        opaque,
-                        "an argument must be a concrete type, so that what it takes from the request is known",
-                    );
-                }
-                if let Type::TraitObject(object) = &*argument.ty {
-                    errors.over(
-                        object,
-                        "an argument must be a concrete type, so that what it takes from the request is known",
-                    );
-                }
+            FnArg::Typed(argument) => argument_type(&argument.ty, errors),
+        }
+    }
+}
+
+fn argument_type(ty: &Type, errors: &mut Errors) {
+    match ty {
+        Type::Reference(reference) => errors.over(
+            reference,
+            "a handler owns its arguments: what axum takes from a request is not borrowed from anywhere; \
+             take the value itself",
+        ),
+        Type::TraitObject(object) => errors.over(
+            object,
+            "an argument must be a concrete type, so that what it takes from the request is known; \
+             a trait object can be shared with `State<Arc<dyn …>>`",
+        ),
+        _ => {
+            let mut finder = Opaque(None);
+            finder.visit_type(ty);
+            if let Some(opaque) = finder.0 {
+                errors.over(
+                    opaque,
+                    "an argument must be a concrete type, so that what it takes from the request is known; \
+                     name the type",
+                );
             }
         }
+    }
+}
+
+/// The first `impl Trait` in a type.
+struct Opaque<'a>(Option<&'a syn::TypeImplTrait>);
+
+impl<'a> Visit<'a> for Opaque<'a> {
+    fn visit_type_impl_trait(&mut self, opaque: &'a syn::TypeImplTrait) {
+        self.0.get_or_insert(opaque);
     }
 }
 
@@ -142,17 +166,16 @@ fn answer(sig: &Signature, errors: &mut Errors) {
             "an idempotent handler says what it answers, because the answer is what a retry gets; \
              add a return type such as `-> Result<Json<T>, E>` (or `-> ()` if there is nothing to say)",
         ),
-        ReturnType::Type(_, ty) if known::is_streaming_answer(ty) => errors.over(
+        ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => errors.over(
             ty,
-            "a stream has no end to record, so a retry could not get it again; answer with a whole \
-             response, and stream from a GET handler",
+            "an answer that never comes can never be recorded; answer with a response",
         ),
         ReturnType::Type(..) => {}
     }
 }
 
 fn attributes(handler: &Handler, errors: &mut Errors) {
-    for attribute in &handler.item.attrs {
+    for attribute in &handler.function.attributes {
         let is_twice = attribute
             .path()
             .segments
@@ -172,21 +195,17 @@ fn arguments(args: &Args, handler: &Handler, errors: &mut Errors) {
         errors.over(
             &surplus.ty,
             format!(
-                "axum takes at most {MOST_ARGUMENTS} arguments; put some of them into a struct with \
-                 #[derive(FromRequestParts)]"
+                "axum takes at most {MOST_ARGUMENTS} arguments; put some of them into a tuple, \
+                 `(a, b): (A, B)`, or a struct with #[derive(FromRequestParts)]"
             ),
         );
     }
     for argument in &handler.arguments {
-        if let Some(cfg) = argument
-            .attributes
-            .iter()
-            .find(|attribute| attribute.path().is_ident("cfg"))
-        {
+        if last_segment(&argument.ty).is_some_and(|segment| segment.ident == "WebSocketUpgrade") {
             errors.over(
-                cfg,
-                "an argument of an idempotent handler cannot come and go: with it the payload would; \
-                 write two handlers and put #[cfg] on each",
+                &argument.ty,
+                "an upgraded connection has no answer to record, so a retry could not get it again; \
+                 remove #[idempotent] from this handler",
             );
         }
         deferral(args, argument, errors);
@@ -200,12 +219,6 @@ fn deferral(args: &Args, argument: &Argument, errors: &mut Errors) {
     if !matches!(deferred.meta, syn::Meta::Path(_)) {
         errors.over(deferred, "#[deferred] takes no arguments");
     }
-    if argument.known != Known::Other {
-        errors.over(
-            deferred,
-            "the payload cannot be deferred: its fingerprint is needed before the claim; remove #[deferred]",
-        );
-    }
     for (name, expression) in written_expressions(args) {
         if let Some(binding) = mentioned(argument, expression) {
             errors.over(
@@ -216,48 +229,6 @@ fn deferral(args: &Args, argument: &Argument, errors: &mut Errors) {
                 ),
             );
         }
-    }
-}
-
-fn bodies(args: &Args, handler: &Handler, errors: &mut Errors) {
-    for argument in &handler.arguments {
-        match argument.known {
-            Known::Upgrade => errors.over(
-                &argument.ty,
-                "an upgraded connection has no answer to record, so a retry could not get it again; \
-                 remove #[idempotent] from this handler",
-            ),
-            Known::Whole if !matches!(args.fingerprint, Some(Fingerprint::Expression(_))) => errors.over(
-                &argument.ty,
-                "the payload behind this type is not read yet, so it cannot be fingerprinted: another payload \
-                 under the same key could not be told from a retry; take `Json<T>`, `Form<T>`, `Bytes` or \
-                 `String`, or say `fingerprint = <expression over the arguments>`",
-            ),
-            Known::Whole | Known::Body | Known::Other => {}
-        }
-    }
-    let reads = |argument: &&Argument| matches!(argument.known, Known::Body | Known::Whole);
-    let mut readers = handler.arguments.iter().filter(reads);
-    let (Some(first), second) = (readers.next(), readers.next()) else {
-        return;
-    };
-    if let Some(second) = second {
-        errors.over(
-            &second.ty,
-            format!(
-                "a request has one body, and `{}` reads it already; keep one of them",
-                first.ty.to_token_stream().to_string().replace(' ', "")
-            ),
-        );
-    } else if handler
-        .arguments
-        .last()
-        .is_some_and(|last| last.known == Known::Other)
-    {
-        errors.over(
-            &first.ty,
-            "the argument that reads the body must be the last one, because it consumes the request; move it to the end",
-        );
     }
 }
 
@@ -280,20 +251,57 @@ fn expressions(args: &Args, handler: &Handler, errors: &mut Errors) {
             [] => "none of the arguments has a name".to_owned(),
             names => format!("the arguments bind {}", names.join(", ")),
         };
-        let (consequence, instead) = match name {
-            "scope" => (
-                "every caller would share one scope",
-                "; if that is meant, say `scope = \"global\"`",
-            ),
-            "key" => ("every request would have the same key", ""),
-            _ => ("every payload would look the same", ""),
+        let consequence = match name {
+            "scope" => "every caller would share one scope",
+            "key" => "every request would have the same key",
+            _ => "every payload would look the same",
         };
-        errors.at(
-            expression.span(),
+        let instead = match meant(handler, expression) {
+            Some(binding) => format!("; did you mean `{binding}`?"),
+            None if name == "scope" => format!(
+                "; if that is meant, say `scope = \"global\"`{}",
+                in_quotes(expression)
+            ),
+            None => String::new(),
+        };
+        errors.over(
+            expression,
             format!(
                 "this names no argument of the handler, so {consequence}: {there_are}{instead}"
             ),
         );
+    }
+}
+
+/// `scope = user` may be `scope = "user"`, a resolver's name.
+fn in_quotes(expression: &Expr) -> String {
+    match single_name(expression) {
+        Some(name) => format!(", and the name of a resolver goes in quotes: `scope = \"{name}\"`"),
+        None => String::new(),
+    }
+}
+
+/// The binding that is probably meant by a name in the expression.
+fn meant<'a>(handler: &'a Handler, expression: &Expr) -> Option<&'a Ident> {
+    let mut names = Vec::new();
+    identifiers(expression.to_token_stream(), &mut names);
+    let bindings = || {
+        handler
+            .arguments
+            .iter()
+            .flat_map(|argument| &argument.bindings)
+    };
+    let known: Vec<String> = bindings().map(ToString::to_string).collect();
+    let meant = names
+        .iter()
+        .find_map(|name| closest(name, known.iter().map(String::as_str)))?;
+    bindings().find(|binding| *binding == meant)
+}
+
+fn single_name(expression: &Expr) -> Option<&Ident> {
+    match expression {
+        Expr::Path(path) => Path::get_ident(&path.path),
+        _ => None,
     }
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::{
-    Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token,
+    Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token, Type,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
-    punctuated::Punctuated,
+    parse_quote,
     spanned::Spanned,
 };
 
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Every argument there is.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 16] = [
     "ttl",
     "scope",
     "key",
@@ -36,6 +37,7 @@ pub(crate) const NAMES: [&str; 15] = [
     "operation",
     "max_response",
     "store_error",
+    "state",
     "crate",
 ];
 
@@ -82,7 +84,10 @@ pub(crate) struct Args {
     pub(crate) choices: Vec<&'static str>,
     pub(crate) operation: Option<LitStr>,
     pub(crate) max_response: Option<usize>,
-    pub(crate) krate: Option<Path>,
+    pub(crate) state: Option<Type>,
+    krate: Option<Path>,
+    /// Something could not be read, so what seems to be missing may be there.
+    pub(crate) unreadable: bool,
     /// The names that were written, right or wrong.
     written: Vec<String>,
 }
@@ -107,7 +112,7 @@ pub(crate) enum Fingerprint {
 impl Args {
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
-        match Punctuated::<Raw, Token![,]>::parse_terminated.parse2(tokens) {
+        match list.parse2(tokens) {
             Ok(list) => {
                 for raw in list {
                     if let Err(error) = args.take(raw) {
@@ -115,9 +120,19 @@ impl Args {
                     }
                 }
             }
-            Err(error) => errors.push(error),
+            Err(error) => {
+                args.unreadable = true;
+                errors.push(error);
+            }
         }
         args
+    }
+
+    /// The path of the facade.
+    pub(crate) fn facade(&self) -> Path {
+        self.krate
+            .clone()
+            .unwrap_or_else(|| parse_quote!(::idem_axum))
     }
 
     /// Whether the argument was written, be its value right or wrong.
@@ -133,6 +148,9 @@ impl Args {
             self.written.extend(meant.map(str::to_owned));
             return Err(unknown(&name, &text, meant));
         }
+        if value.is_none() {
+            self.written.push(text.clone());
+        }
         let Some(value) = value else {
             return Err(Error::new(
                 name.span(),
@@ -146,6 +164,14 @@ impl Args {
             ));
         }
         self.written.push(text.clone());
+        let value = match value {
+            Value::Type(ty) => {
+                self.state = Some(ty);
+                return Ok(());
+            }
+            Value::NoType(error) => return Err(error),
+            Value::Expression(value) => value,
+        };
         match text.as_str() {
             "ttl" => self.ttl = Some((duration::parse("ttl", &value, &duration::TTL)?, value)),
             "lease" => {
@@ -166,10 +192,28 @@ impl Args {
     }
 }
 
+fn list(input: ParseStream<'_>) -> syn::Result<Vec<Raw>> {
+    let mut list = Vec::new();
+    while !input.is_empty() {
+        list.push(input.parse()?);
+        if !input.is_empty() && input.parse::<Option<Token![,]>>()?.is_none() {
+            return Err(input.error("a comma is missing before this argument"));
+        }
+    }
+    Ok(list)
+}
+
 /// `name = value`, or a name alone.
 struct Raw {
     name: Ident,
-    value: Option<Expr>,
+    value: Option<Value>,
+}
+
+enum Value {
+    Expression(Expr),
+    /// Of `state`.
+    Type(Type),
+    NoType(Error),
 }
 
 impl Parse for Raw {
@@ -180,12 +224,41 @@ impl Parse for Raw {
                 "expected an argument such as `ttl = \"24h\"` or `scope = \"user\"`",
             )
         })?;
-        let value = match input.parse::<Option<Token![=]>>()? {
-            Some(_) => Some(input.parse()?),
-            None => None,
+        let value = if input.is_empty() || input.peek(Token![,]) {
+            None
+        } else if input.parse::<Option<Token![=]>>()?.is_none() {
+            return Err(input.error(format!(
+                "expected `=`: an argument is written `{name} = value`, with a comma before the next"
+            )));
+        } else if name == "state" {
+            Some(state(input)?)
+        } else {
+            Some(Value::Expression(input.parse().map_err(|error| {
+                Error::new(error.span(), format!("`{name}` needs a value: {error}"))
+            })?))
         };
         Ok(Self { name, value })
     }
+}
+
+/// A type may look like an expression that it is not: `Arc<App>`.
+fn state(input: ParseStream<'_>) -> syn::Result<Value> {
+    if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        return Ok(Value::NoType(Error::new(
+            text.span(),
+            format!(
+                "`state` takes a type, without quotes: `state = {}`",
+                text.value()
+            ),
+        )));
+    }
+    input.parse().map(Value::Type).map_err(|error| {
+        Error::new(
+            error.span(),
+            "`state` takes the type of the router's state: `state = AppState`",
+        )
+    })
 }
 
 fn unknown(name: &Ident, text: &str, meant: Option<&str>) -> Error {
@@ -230,14 +303,18 @@ fn key(value: Expr) -> Result<Key, Error> {
         None => Ok(Key::Expression(value)),
         Some((_, text)) if text == "required" => Ok(Key::Required),
         Some((_, text)) if text == "optional" => Ok(Key::Optional),
-        Some((at, text)) => Err(Error::new(
-            at.span(),
-            format!(
-                "`key` is \"required\", \"optional\", or an expression over the arguments{}; \
-                 another header is named by `header = \"{text}\"`",
-                did_you_mean(&text, ["required", "optional"])
-            ),
-        )),
+        Some((at, text)) => {
+            let instead = match closest(&text, ["required", "optional"]) {
+                Some(meant) => format!("did you mean \"{meant}\"?"),
+                None => format!("another header is named by `header = \"{text}\"`"),
+            };
+            Err(Error::new(
+                at.span(),
+                format!(
+                    "`key` is \"required\", \"optional\", or an expression over the arguments; {instead}"
+                ),
+            ))
+        }
     }
 }
 
@@ -314,10 +391,9 @@ fn choice(name: &str, value: &Expr) -> Result<Option<&'static str>, Error> {
         Some((_, method)) => Ok(Some(method)),
         None => {
             let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
-            let suggestion = did_you_mean(
-                written.as_deref().unwrap_or_default(),
-                known.iter().copied(),
-            );
+            // `refuse`, without quotes.
+            let written = written.unwrap_or_else(|| value.to_token_stream().to_string());
+            let suggestion = did_you_mean(&written, known.iter().copied());
             Err(Error::new_spanned(
                 value,
                 format!(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quote::ToTokens;
 use syn::{Error, Expr, ExprLit, Lit};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -58,11 +59,15 @@ pub(crate) fn parse(name: &str, value: &Expr, bounds: &Bounds) -> Result<Duratio
             ..
         }) => text.value(),
         other => {
+            // `24h` is a token too: what is missing are the quotes.
+            let bare = other.to_token_stream().to_string();
+            let instead = match humantime::parse_duration(&bare) {
+                Ok(_) => format!("`{name} = \"{bare}\"`"),
+                Err(_) => "\"24h\", \"1h30m\", \"30s\"".to_owned(),
+            };
             return Err(Error::new_spanned(
                 other,
-                format!(
-                    "`{name}` takes a duration in quotes, with a unit: \"24h\", \"1h30m\", \"30s\""
-                ),
+                format!("`{name}` takes a duration in quotes, with a unit: {instead}"),
             ));
         }
     };

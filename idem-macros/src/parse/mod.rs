@@ -2,5 +2,6 @@
 
 pub(crate) mod args;
 mod duration;
+pub(crate) mod function;
 pub(crate) mod signature;
 mod size;

@@ -1,17 +1,19 @@
-//! The handler: its function, and each argument with what it binds.
+//! The handler: its signature, and each argument with what it binds.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, Span};
 use syn::{
-    Attribute, FnArg, Ident, ItemFn, Pat, PatIdent, PatType, Type,
+    Attribute, FnArg, GenericArgument, Pat, PatIdent, PatType, PathArguments, PathSegment, Type,
+    TypePath,
+    spanned::Spanned,
     visit::{self, Visit},
 };
 
-use crate::known::{self, Known};
+use super::function::Function;
 
 /// The annotated function.
 pub(crate) struct Handler {
-    /// As it was written, without `#[deferred]`.
-    pub(crate) item: ItemFn,
+    /// Without `#[deferred]`.
+    pub(crate) function: Function,
     pub(crate) arguments: Vec<Argument>,
 }
 
@@ -20,16 +22,13 @@ pub(crate) struct Argument {
     pub(crate) pattern: Pat,
     pub(crate) ty: Type,
     pub(crate) deferred: Option<Attribute>,
-    /// Its other attributes.
-    pub(crate) attributes: Vec<Attribute>,
-    pub(crate) known: Known,
     /// The names that its pattern binds.
     pub(crate) bindings: Vec<Ident>,
 }
 
 impl Handler {
-    pub(crate) fn new(mut item: ItemFn) -> Self {
-        let arguments = item
+    pub(crate) fn new(mut function: Function) -> Self {
+        let arguments = function
             .sig
             .inputs
             .iter_mut()
@@ -38,16 +37,25 @@ impl Handler {
                 FnArg::Receiver(_) => None,
             })
             .collect();
-        Self { item, arguments }
+        Self {
+            function,
+            arguments,
+        }
     }
 
-    /// Whether signature or body name the `impl` block's own type, which a
-    /// nested function cannot.
-    pub(crate) fn names_self(&self) -> bool {
-        let mut finder = FindSelf(false);
-        finder.visit_signature(&self.item.sig);
-        finder.visit_block(&self.item.block);
-        finder.0
+    pub(crate) fn name(&self) -> &Ident {
+        &self.function.sig.ident
+    }
+
+    /// What the handler's arguments say of the router's state: `T` of its one
+    /// `State<T>`.
+    pub(crate) fn presumed_state(&self) -> Option<&Type> {
+        let mut states = self
+            .arguments
+            .iter()
+            .filter_map(|argument| state_in(&argument.ty));
+        let first = states.next()?;
+        states.next().is_none().then_some(first)
     }
 }
 
@@ -64,10 +72,39 @@ impl Argument {
             pattern: (*typed.pat).clone(),
             ty: (*typed.ty).clone(),
             deferred,
-            attributes: typed.attrs.clone(),
-            known: known::argument(&typed.ty),
             bindings: bindings.0,
         }
+    }
+}
+
+/// The token of a type that an error points at: `Json` of `axum::Json<T>`.
+pub(crate) fn point(ty: &Type) -> Span {
+    match last_segment(ty) {
+        Some(segment) => segment.ident.span(),
+        None => ty.span(),
+    }
+}
+
+/// `T`, if the type is written `State<T>`.
+fn state_in(ty: &Type) -> Option<&Type> {
+    let segment = last_segment(ty)?;
+    match &segment.arguments {
+        PathArguments::AngleBracketed(list) if segment.ident == "State" && list.args.len() == 1 => {
+            match list.args.first() {
+                Some(GenericArgument::Type(state)) => Some(state),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match ty {
+        Type::Path(TypePath { path, .. }) => path.segments.last(),
+        Type::Group(group) => last_segment(&group.elem),
+        Type::Paren(paren) => last_segment(&paren.elem),
+        _ => None,
     }
 }
 
@@ -81,42 +118,22 @@ impl Visit<'_> for Bindings {
     }
 }
 
-struct FindSelf(bool);
+#[cfg(test)]
+mod tests {
+    use quote::ToTokens;
 
-impl<'ast> Visit<'ast> for FindSelf {
-    fn visit_ident(&mut self, ident: &'ast Ident) {
-        self.0 |= ident == "Self";
-    }
+    use super::*;
 
-    /// An item inside has a `Self` of its own.
-    fn visit_item(&mut self, _: &'ast syn::Item) {}
-
-    fn visit_macro(&mut self, mac: &'ast syn::Macro) {
-        let mut names = Vec::new();
-        identifiers(mac.tokens.clone(), &mut names);
-        self.0 |= names.iter().any(|name| name == "Self");
-    }
-}
-
-/// Every identifier in `tokens`, and those that a format string captures.
-pub(crate) fn identifiers(tokens: TokenStream, found: &mut Vec<String>) {
-    for tree in tokens {
-        match tree {
-            TokenTree::Ident(ident) => found.push(ident.to_string()),
-            TokenTree::Group(group) => identifiers(group.stream(), found),
-            TokenTree::Literal(literal) => captures(&literal.to_string(), found),
-            TokenTree::Punct(_) => {}
-        }
-    }
-}
-
-/// `"{user} {amount:?}"` captures `user` and `amount`.
-fn captures(literal: &str, found: &mut Vec<String>) {
-    for piece in literal.split('{').skip(1) {
-        let name: String = piece
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect();
-        found.push(name);
+    #[test]
+    fn the_state_is_read_off_the_argument_that_is_written_so() {
+        let state = |text| {
+            let ty: Type = syn::parse_str(text).unwrap();
+            state_in(&ty).map(|state| state.to_token_stream().to_string())
+        };
+        assert_eq!(state("State<App>").as_deref(), Some("App"));
+        assert_eq!(state("axum::extract::State<App>").as_deref(), Some("App"));
+        assert_eq!(state("Json<App>"), None);
+        assert_eq!(state("State"), None);
+        assert_eq!(state("(State<App>,)"), None);
     }
 }

@@ -1,0 +1,111 @@
+//! The handler's other attributes: which function each belongs to, and which
+//! must be expanded before ours.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{Attribute, Meta, Path, Token, Type, parse::Parser, parse_quote, punctuated::Punctuated};
+
+/// Macros that read the signature as the user wrote it.
+const READS_SIGNATURE: [(&str, Option<&str>); 2] =
+    [("debug_handler", None), ("path", Some("utoipa"))];
+
+/// What wraps a body, or speaks of it: it goes with the user's function.
+const FOR_THE_BODY: [&str; 2] = ["instrument", "expect"];
+
+/// Lint levels: they hold for both functions.
+const FOR_BOTH: [&str; 4] = ["allow", "warn", "deny", "forbid"];
+
+/// Attributes for the function that axum sees, and for the one that the user wrote.
+#[derive(Default)]
+pub(crate) struct Split {
+    pub(crate) outer: Vec<Attribute>,
+    pub(crate) inner: Vec<Attribute>,
+}
+
+impl Split {
+    pub(crate) fn new(attributes: &[Attribute]) -> Self {
+        let mut split = Self::default();
+        for attribute in attributes {
+            let Some((condition, conditional)) = conditional(attribute) else {
+                split.sort(attribute.path(), attribute.clone());
+                continue;
+            };
+            for meta in conditional {
+                split.sort(meta.path(), parse_quote!(#[cfg_attr(#condition, #meta)]));
+            }
+        }
+        split
+    }
+
+    fn sort(&mut self, path: &Path, attribute: Attribute) {
+        if ends_with(path, &FOR_BOTH) {
+            self.outer.push(attribute.clone());
+            self.inner.push(attribute);
+        } else if ends_with(path, &FOR_THE_BODY) {
+            self.inner.push(attribute);
+        } else {
+            self.outer.push(attribute);
+        }
+    }
+}
+
+/// The attributes that must be expanded before ours, and the others.
+pub(crate) fn first(attributes: &[Attribute]) -> (Vec<&Attribute>, Vec<&Attribute>) {
+    attributes
+        .iter()
+        .partition(|attribute| match conditional(attribute) {
+            Some((_, attributes)) => attributes.iter().any(|meta| reads_signature(meta.path())),
+            None => reads_signature(attribute.path()),
+        })
+}
+
+/// The state that a `#[debug_handler(state = …)]` below ours names.
+pub(crate) fn state(attributes: &[Attribute]) -> Option<Type> {
+    let debug = attributes
+        .iter()
+        .find(|attribute| ends_with(attribute.path(), &["debug_handler"]))?;
+    let mut state = None;
+    debug
+        .parse_nested_meta(|meta| {
+            if meta.path.is_ident("state") {
+                state = Some(meta.value()?.parse()?);
+            }
+            Ok(())
+        })
+        .ok()?;
+    state
+}
+
+/// The predicate and the attributes of a `cfg_attr`.
+pub(crate) fn conditional(attribute: &Attribute) -> Option<(TokenStream, Vec<Meta>)> {
+    let Meta::List(list) = &attribute.meta else {
+        return None;
+    };
+    if !list.path.is_ident("cfg_attr") {
+        return None;
+    }
+    let mut parts = Punctuated::<Meta, Token![,]>::parse_terminated
+        .parse2(list.tokens.clone())
+        .ok()?
+        .into_iter();
+    let condition = parts.next()?.into_token_stream();
+    Some((condition, parts.collect()))
+}
+
+fn reads_signature(path: &Path) -> bool {
+    let mut segments = path.segments.iter().rev();
+    let (last, parent) = (segments.next(), segments.next());
+    READS_SIGNATURE.iter().any(|(name, module)| {
+        last.is_some_and(|segment| segment.ident == name)
+            && match module {
+                Some(module) => parent.is_some_and(|segment| segment.ident == module),
+                None => true,
+            }
+    })
+}
+
+fn ends_with(path: &Path, names: &[&str]) -> bool {
+    path.segments
+        .last()
+        .is_some_and(|segment| names.iter().any(|name| segment.ident == name))
+}
