@@ -85,6 +85,22 @@ impl FingerprintBody for String {
     }
 }
 
+#[cfg(feature = "axum-extra")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum-extra")))]
+impl<B: FingerprintBody, R> FingerprintBody for axum_extra::extract::WithRejection<B, R> {
+    fn fingerprint(&self, to: &mut FingerprintBuilder) -> Result<(), FingerprintError> {
+        self.0.fingerprint(to)
+    }
+}
+
+#[cfg(feature = "axum-extra")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum-extra")))]
+impl<T: Serialize> FingerprintBody for axum_extra::extract::Form<T> {
+    fn fingerprint(&self, to: &mut FingerprintBuilder) -> Result<(), FingerprintError> {
+        to.typed(&self.0).map(|_| ())
+    }
+}
+
 impl<B: FingerprintBody> FingerprintBody for Option<B> {
     fn fingerprint(&self, to: &mut FingerprintBuilder) -> Result<(), FingerprintError> {
         match self {

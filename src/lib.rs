@@ -63,6 +63,7 @@
 //! | --- | --- | --- |
 //! | `memory` | [`MemoryStore`]: one process, gone when it ends | yes |
 //! | `metrics` | counters and histograms through the `metrics` facade, listed in [`idem_core`] | |
+//! | `axum-extra` | [`FingerprintBody`] for the `WithRejection` and `Form` of `axum_extra` | |
 //! | `testing` | `testing`: the conformance suite, `ChaosStore`, the test clock | |
 //!
 //! Every protected request runs in the `tracing` span `idempotent` with `operation`, `slot` (8 hex

@@ -6,6 +6,7 @@ use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
     Expr, Ident, Lifetime, PatIdent, ReturnType, Type, TypeReference, Visibility,
+    ext::IdentExt,
     spanned::Spanned,
     visit::Visit,
     visit_mut::{self, VisitMut},
@@ -73,6 +74,7 @@ impl Expansion<'_> {
         let answer = self.answer();
         // What the body holds across an await is the function's affair: an error
         // about it points at the function.
+        let call_and_work = at(name.span(), quote!((__idem_call, __idem_work)));
         let run = at(
             name.span(),
             quote!(#private::Call::run(__idem_call, __idem_work).await),
@@ -89,11 +91,10 @@ impl Expansion<'_> {
                 #checks
                 #begin
                 #(#statements)*
-                let __idem_work = async move {
+                let #call_and_work = (__idem_call, async move {
                     #(#extractions)*
-                    let __idem_answer = #path(#(#values),*).await;
-                    #answer
-                };
+                    match #path(#(#values),*).await { #answer }
+                });
                 #run
             }
         }
@@ -118,7 +119,7 @@ impl Expansion<'_> {
                 path: quote!(#name),
             };
         }
-        let hidden = format_ident!("__idem_{name}", span = name.span());
+        let hidden = format_ident!("__idem_{}", name.unraw(), span = name.span());
         let cfgs = handler
             .attributes
             .iter()
@@ -207,7 +208,7 @@ impl Expansion<'_> {
     /// points at the return type.
     fn answer(&self) -> TokenStream {
         let private = &self.private;
-        let respond = quote!(#private::check::respond(__idem_answer));
+        let respond = quote!(__idem_answer => #private::check::respond(__idem_answer));
         match &self.handler.function.sig.output {
             ReturnType::Type(_, ty) => at(point(ty), respond),
             ReturnType::Default => respond,
@@ -324,9 +325,9 @@ impl Expansion<'_> {
         // what the expression borrows from alive for the call.)
         let call = at(
             expression.span(),
-            quote!(#private::Call::#method(&mut __idem_call, __idem_value)),
+            quote!((__idem_call, __idem_value) => #private::Call::#method(__idem_call, __idem_value)),
         );
-        quote!({ #(#bindings)* match &(#expression) { __idem_value => #call } })
+        quote!({ #(#bindings)* match (&mut __idem_call, &(#expression)) { #call } })
     }
 
     /// Extracts what was deferred, once the claim is won.
@@ -443,7 +444,8 @@ fn is_opaque(ty: &Type) -> bool {
     finder.0
 }
 
-/// The tokens with one place for all of them.
+/// The tokens as if they were written at one place. Names that they bind are
+/// known to them only: what a place can see depends on the macro that wrote it.
 fn at(place: Span, tokens: TokenStream) -> TokenStream {
     tokens
         .into_iter()

@@ -46,7 +46,6 @@ fn place(item: &TokenStream) -> String {
 fn attribute(args: &TokenStream, item: &TokenStream, place: &str) -> TokenStream {
     let id = id(&[
         &std::env::var("CARGO_PKG_NAME").unwrap_or_default(),
-        &std::env::var("CARGO_CRATE_NAME").unwrap_or_default(),
         place,
         &args.to_string(),
         &item.to_string(),

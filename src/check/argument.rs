@@ -22,8 +22,8 @@ use axum::{
 
 use super::{
     mistake::{
-        Deferrable, Extractor, Fingerprintable, LeavesBody, NeverRejected, NotBare, Readable,
-        ReadsBody,
+        Deferrable, Extractor, Fingerprintable, Fingerprinted, LeavesBody, NeverRejected, NotBare,
+        Readable, ReadsBody,
     },
     state::HoldsIdempotency,
 };
@@ -31,7 +31,7 @@ use crate::FingerprintBody;
 
 /// An argument of type `A`, where it stands, and what is known of the state.
 #[derive(Debug)]
-pub struct Argument<A, Place, S>(PhantomData<fn() -> (A, Place, S)>);
+pub struct Argument<A, Place, S>(PhantomData<(A, Place, S)>);
 
 impl<A: 'static, P: 'static, S: 'static> Argument<A, P, S> {
     pub const PROBE: &'static &'static &'static &'static &'static &'static &'static Self =
@@ -157,7 +157,7 @@ pub trait Rejectable<A> {
 pub trait Unfingerprinted<A> {
     fn check(&self)
     where
-        A: FingerprintBody,
+        A: Fingerprinted,
     {
     }
 }

@@ -5,6 +5,7 @@ use axum::extract::FromRequestParts;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::never::{Impossible, Never};
+use crate::FingerprintBody;
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reads the request's body, which only the last argument may",
@@ -66,6 +67,18 @@ impl<T> Readable for T where Impossible<T>: Never {}
 pub trait Fingerprintable {}
 impl<T: Serialize> Fingerprintable for T {}
 impl<T> Fingerprintable for T where Impossible<T>: Never {}
+
+#[diagnostic::on_unimplemented(
+    message = "the payload of `{Self}` cannot be fingerprinted",
+    label = "idem could not tell a retry from another payload under the same key",
+    note = "take `Json<T>`, `Form<T>` (with `T: serde::Serialize`), `Bytes` or `String`, or implement \
+            `idem_axum::FingerprintBody` for an extractor of your own",
+    note = "without touching the type, say `fingerprint = \"raw\"` (the body's bytes) or \
+            `fingerprint = <expression over the arguments>` in #[idempotent]"
+)]
+pub trait Fingerprinted {}
+impl<A: FingerprintBody> Fingerprinted for A {}
+impl<A> Fingerprinted for A where Impossible<A>: Never {}
 
 #[diagnostic::on_unimplemented(
     message = "a payload that was rejected has nothing to fingerprint",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
-    Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token, Type,
+    Error, Expr, Ident, Lit, LitStr, Path, Token, Type,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
     parse_quote,
@@ -14,6 +14,7 @@ use syn::{
 
 use super::{
     duration::{self, Bounds},
+    literal::literal,
     size,
 };
 use crate::{
@@ -277,11 +278,8 @@ fn bounded(name: &str, value: &Expr, bounds: &Bounds) -> Result<Duration, Error>
 }
 
 fn string(value: &Expr) -> Option<&LitStr> {
-    match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) => Some(text),
+    match literal(value) {
+        Some(Lit::Str(text)) => Some(text),
         _ => None,
     }
 }
@@ -366,14 +364,11 @@ fn operation(value: &Expr) -> Result<LitStr, Error> {
 }
 
 fn krate(value: &Expr) -> Result<Path, Error> {
-    match value {
-        Expr::Path(path) if path.qself.is_none() => Ok(path.path.clone()),
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) => text.parse(),
-        other => Err(Error::new(
-            other.span(),
+    match (value, string(value)) {
+        (Expr::Path(path), _) if path.qself.is_none() => Ok(path.path.clone()),
+        (_, Some(text)) => text.parse(),
+        _ => Err(Error::new(
+            value.span(),
             "`crate` takes the path of the facade: `crate = ::my_idem`",
         )),
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use quote::ToTokens;
-use syn::{Error, Expr, ExprLit, Lit};
+use syn::{Error, Expr, Lit};
+
+use super::literal::literal;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,20 +55,17 @@ pub(crate) const WAIT: Bounds = Bounds {
 };
 
 pub(crate) fn parse(name: &str, value: &Expr, bounds: &Bounds) -> Result<Duration, Error> {
-    let text = match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) => text.value(),
-        other => {
+    let text = match literal(value) {
+        Some(Lit::Str(text)) => text.value(),
+        _ => {
             // `24h` is a token too: what is missing are the quotes.
-            let bare = other.to_token_stream().to_string();
+            let bare = value.to_token_stream().to_string();
             let instead = match humantime::parse_duration(&bare) {
                 Ok(_) => format!("`{name} = \"{bare}\"`"),
                 Err(_) => "\"24h\", \"1h30m\", \"30s\"".to_owned(),
             };
             return Err(Error::new_spanned(
-                other,
+                value,
                 format!("`{name}` takes a duration in quotes, with a unit: {instead}"),
             ));
         }

@@ -3,5 +3,6 @@
 pub(crate) mod args;
 mod duration;
 pub(crate) mod function;
+mod literal;
 pub(crate) mod signature;
 mod size;

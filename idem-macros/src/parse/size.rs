@@ -1,17 +1,13 @@
 //! `1024`, `"64KiB"`, `"1MB"`.
 
-use syn::{Error, Expr, ExprLit, Lit};
+use syn::{Error, Expr, Lit};
+
+use super::literal::literal;
 
 pub(crate) fn parse(value: &Expr) -> Result<usize, Error> {
-    let bytes = match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number),
-            ..
-        }) => return number.base10_parse(),
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) => with_unit(&text.value()),
+    let bytes = match literal(value) {
+        Some(Lit::Int(number)) => return number.base10_parse(),
+        Some(Lit::Str(text)) => with_unit(&text.value()),
         _ => None,
     };
     bytes.ok_or_else(|| {
