@@ -10,6 +10,8 @@ mod rewrite;
 mod suggest;
 mod validate;
 
+use std::path::{Path, PathBuf};
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
@@ -40,7 +42,25 @@ fn place(item: &TokenStream) -> String {
         .next()
         .map_or_else(proc_macro2::Span::call_site, |first| first.span())
         .unwrap();
-    format!("{}:{}:{}", span.file(), span.line(), span.column())
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let file = portable(&span.file(), &package);
+    format!("{file}:{}:{}", span.line(), span.column())
+}
+
+/// The file without the directories that it has in common with its package's:
+/// the same program has the same numbers wherever it is built.
+fn portable(file: &str, package: &str) -> String {
+    let (file, package) = (Path::new(file), Path::new(package));
+    if !file.is_absolute() {
+        return file.display().to_string();
+    }
+    let common = file
+        .components()
+        .zip(package.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let rest: PathBuf = file.components().skip(common).collect();
+    rest.display().to_string()
 }
 
 fn attribute(args: &TokenStream, item: &TokenStream, place: &str) -> TokenStream {

@@ -45,6 +45,22 @@ fn handlers_that_differ_in_place_or_text_have_different_numbers() {
 }
 
 #[test]
+fn a_number_does_not_tell_where_the_program_was_built() {
+    assert_eq!(
+        super::portable("src/lib.rs", "/home/ana/shop"),
+        "src/lib.rs"
+    );
+    assert_eq!(
+        super::portable("/home/ana/shop/src/pay.rs", "/home/ana/shop"),
+        "src/pay.rs"
+    );
+    assert_eq!(
+        super::portable("/home/ana/shop/tests/pay.rs", "/home/ana/shop/target/case"),
+        "tests/pay.rs"
+    );
+}
+
+#[test]
 fn the_body_is_kept_to_the_letter_and_the_number_of_arguments_too() {
     let text = expand("ttl = \"24h\", scope = user.id", PAY);
     assert!(text.contains(
