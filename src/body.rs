@@ -160,10 +160,13 @@ where
     type Rejection = T::Rejection;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, T::Rejection> {
-        Ok(Self {
-            value: T::from_request(request, state).await?,
-            feed: Some(T::fingerprint),
-        })
+        match T::from_request(request, state).await {
+            Ok(value) => Ok(Self {
+                value,
+                feed: Some(T::fingerprint),
+            }),
+            Err(rejection) => Err(rejection),
+        }
     }
 }
 
@@ -175,10 +178,10 @@ where
     type Rejection = T::Rejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, T::Rejection> {
-        Ok(Self {
-            value: T::from_request_parts(parts, state).await?,
-            feed: None,
-        })
+        match T::from_request_parts(parts, state).await {
+            Ok(value) => Ok(Self { value, feed: None }),
+            Err(rejection) => Err(rejection),
+        }
     }
 }
 

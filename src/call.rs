@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 use idem_core::{
     FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, Operation, Refusal, Scope,
 };
@@ -102,7 +103,16 @@ impl Call {
     }
 
     /// Runs the handler's body once for the key, or answers from the record.
-    pub async fn run(self, work: impl Future<Output = Response> + Send + 'static) -> Response {
+    ///
+    /// Everything behind the box is compiled once, and not for each handler.
+    pub fn run(
+        self,
+        work: impl Future<Output = Response> + Send + 'static,
+    ) -> impl Future<Output = Response> + Send {
+        self.run_boxed(Box::pin(work))
+    }
+
+    async fn run_boxed(self, work: BoxFuture<'static, Response>) -> Response {
         if let Some((refusal, problem, detail)) = self.refused {
             self.idempotency.runtime().refuse(&self.operation, refusal);
             let report = self.idempotency.shared().problems.report(problem);
@@ -130,7 +140,7 @@ impl Call {
             fingerprint: self.fingerprint.finish(),
             settings: self.plan.settings,
         };
-        respond::answer(&self.idempotency, &self.plan, call, Box::pin(work)).await
+        respond::answer(&self.idempotency, &self.plan, call, work).await
     }
 
     fn is_protected(&self) -> bool {

@@ -49,12 +49,14 @@ where
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let (parts, body) = request.into_parts();
-        let call = enter_handler(HANDLER, &parts, state).await?;
-        let argument = T::from_request(Request::from_parts(parts, body), state)
-            .await
-            .map_err(IntoResponse::into_response)?;
-        Ok(Self { call, argument })
+        // Spelt out, because it is compiled for each handler.
+        match enter_with_body(HANDLER, request, state.idempotency()).await {
+            Ok((call, request)) => match T::from_request(request, state).await {
+                Ok(argument) => Ok(Self { call, argument }),
+                Err(rejection) => Err(rejection.into_response()),
+            },
+            Err(refusal) => Err(refusal),
+        }
     }
 }
 
@@ -67,20 +69,32 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         // An argument that needs no body may be authentication: it comes first.
-        let argument = T::from_request_parts(parts, state)
-            .await
-            .map_err(IntoResponse::into_response)?;
-        let call = enter_handler(HANDLER, parts, state).await?;
-        Ok(Self { call, argument })
+        let argument = match T::from_request_parts(parts, state).await {
+            Ok(argument) => argument,
+            Err(rejection) => return Err(rejection.into_response()),
+        };
+        match enter_handler(HANDLER, parts, state.idempotency()).await {
+            Ok(call) => Ok(Self { call, argument }),
+            Err(refusal) => Err(refusal),
+        }
     }
+}
+
+async fn enter_with_body(
+    handler: u64,
+    request: Request,
+    idempotency: Idempotency,
+) -> Result<(Call, Request), Response> {
+    let (parts, body) = request.into_parts();
+    let call = enter_handler(handler, &parts, idempotency).await?;
+    Ok((call, Request::from_parts(parts, body)))
 }
 
 async fn enter_handler(
     handler: u64,
     parts: &Parts,
-    state: &impl HoldsIdempotency,
+    idempotency: Idempotency,
 ) -> Result<Call, Response> {
-    let idempotency = state.idempotency();
     match idempotency.plan(handler).map(Arc::clone) {
         Some(plan) => enter(idempotency, plan, parts).await,
         None => {

@@ -25,6 +25,15 @@ pub(super) type Result<T = (), E = FingerprintError> = std::result::Result<T, E>
 /// Feeds `tag` and the canonical form of `value` to `hasher`. After an error the hasher is left
 /// with a part of it.
 pub(super) fn encode<T: Serialize + ?Sized>(tag: u8, value: &T, hasher: &mut Sha256) -> Result {
+    encode_with(tag, &|encoder| encoder.descend(value), hasher)
+}
+
+/// All of it that does not depend on the value's type, so that it is compiled once.
+fn encode_with(
+    tag: u8,
+    descend: &dyn Fn(&mut Encoder<'_>) -> Result,
+    hasher: &mut Sha256,
+) -> Result {
     let mut encoder = Encoder {
         sink: Sink::new(hasher),
         depth: 0,
@@ -32,7 +41,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(tag: u8, value: &T, hasher: &mut Sha
         failed: false,
     };
     encoder.sink.put(&[tag]);
-    let encoded = encoder.descend(value).and_then(|()| encoder.intact());
+    let encoded = descend(&mut encoder).and_then(|()| encoder.intact());
     match encoded {
         Ok(()) => encoder.sink.close(),
         Err(_) => encoder.sink.abandon(),

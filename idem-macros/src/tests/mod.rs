@@ -1,5 +1,7 @@
 //! The expansion and the refusals, as text.
 
+mod snapshots;
+
 use proc_macro2::TokenStream;
 
 fn expand(args: &str, item: &str) -> String {
