@@ -64,6 +64,7 @@
 //! | `memory` | [`MemoryStore`]: one process, gone when it ends | yes |
 //! | `metrics` | counters and histograms through the `metrics` facade, listed in [`idem_core`] | |
 //! | `axum-extra` | [`FingerprintBody`] for the `WithRejection` and `Form` of `axum_extra` | |
+//! | `utoipa` | the key's header and idem's own answers in OpenAPI documents, see `openapi` | |
 //! | `testing` | `testing`: the conformance suite, `ChaosStore`, the test clock | |
 //!
 //! Every protected request runs in the `tracing` span `idempotent` with `operation`, `slot` (8 hex
@@ -79,6 +80,9 @@ mod error;
 mod handler;
 mod headers;
 mod layer;
+#[cfg(feature = "utoipa")]
+#[cfg_attr(docsrs, doc(cfg(feature = "utoipa")))]
+pub mod openapi;
 mod outcome;
 mod plan;
 mod policy;

@@ -75,7 +75,7 @@ impl Problem {
         )
     }
 
-    const fn status(self) -> StatusCode {
+    pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::KeyMissing | Self::KeyInvalid | Self::PayloadUnusable => StatusCode::BAD_REQUEST,
             Self::ScopeUnresolved => StatusCode::UNAUTHORIZED,
@@ -89,7 +89,7 @@ impl Problem {
         }
     }
 
-    const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::KeyMissing => "An idempotency key is required",
             Self::KeyInvalid => "The idempotency key is invalid",

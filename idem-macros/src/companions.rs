@@ -92,6 +92,12 @@ pub(crate) fn conditional(attribute: &Attribute) -> Option<(TokenStream, Vec<Met
     Some((condition, parts.collect()))
 }
 
+/// `utoipa::path`
+#[cfg(feature = "utoipa")]
+pub(crate) fn is_utoipa_path(path: &Path) -> bool {
+    reads_signature(path) && ends_with(path, &["path"])
+}
+
 fn reads_signature(path: &Path) -> bool {
     let mut segments = path.segments.iter().rev();
     let (last, parent) = (segments.next(), segments.next());

@@ -5,6 +5,8 @@
 mod companions;
 mod errors;
 mod expand;
+#[cfg(feature = "utoipa")]
+mod openapi;
 mod parse;
 mod rewrite;
 mod suggest;

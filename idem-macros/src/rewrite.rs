@@ -38,6 +38,10 @@ pub(crate) fn rewrite(
     };
     let mut rest = function.clone();
     rest.attributes = others.into_iter().cloned().collect();
+    #[cfg(feature = "utoipa")]
+    let first = first
+        .into_iter()
+        .map(|attribute| crate::openapi::documented(attribute, args));
     Some(quote!(#(#first)* #told #rest))
 }
 
