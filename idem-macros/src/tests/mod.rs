@@ -79,6 +79,50 @@ fn the_body_is_kept_to_the_letter_and_the_number_of_arguments_too() {
 }
 
 #[test]
+fn a_body_that_is_still_being_written_is_kept_and_its_handler_expanded() {
+    let text = expand(
+        "ttl = \"24h\", scope = \"user\"",
+        "async fn pay(user: User, order: Json<Order>) -> String { order. }",
+    );
+    assert!(text.contains("-> String { order . }"), "{text}");
+    assert!(text.contains("NeedsIdempotencyInState"), "{text}");
+    assert!(!text.contains("compile_error"), "{text}");
+}
+
+#[test]
+fn macros_that_read_the_signature_come_first_and_tell_the_state() {
+    let text = expand(
+        "ttl = \"24h\", scope = \"user\",",
+        "#[must_use] #[axum::debug_handler(state = App)] async fn pay(order: Json<Order>) -> String { order }",
+    );
+    assert!(
+        text.starts_with(
+            "# [axum :: debug_handler (state = App)] \
+             # [:: idem_axum :: idempotent (ttl = \"24h\" , scope = \"user\" , state = App)] \
+             # [must_use] async fn pay"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_conditional_argument_is_two_handlers() {
+    let text = expand(
+        "ttl = \"24h\", scope = \"user\"",
+        "async fn pay(#[cfg(admin)] user: User, #[cfg_attr(slow, deferred)] db: Db) -> String { db }",
+    );
+    let again = "# [:: idem_axum :: idempotent (ttl = \"24h\" , scope = \"user\")]";
+    let rest = "# [cfg_attr (slow , deferred)] db : Db) -> String { db }";
+    assert_eq!(
+        text,
+        format!(
+            "# [cfg (admin)] {again} async fn pay (user : User , {rest} \
+             # [cfg (not (admin))] {again} async fn pay ({rest}"
+        )
+    );
+}
+
+#[test]
 fn a_mistake_leaves_the_original_function_in_place() {
     let text = expand(
         "ttl = \"24h\"",
