@@ -1,8 +1,8 @@
 //! The handler's other attributes: which function each belongs to, and which
 //! must be expanded before ours.
 
-use proc_macro2::TokenStream;
-use quote::ToTokens;
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::{Attribute, Meta, Path, Token, Type, parse::Parser, parse_quote, punctuated::Punctuated};
 
 /// Macros that read the signature as the user wrote it.
@@ -96,6 +96,46 @@ pub(crate) fn conditional(attribute: &Attribute) -> Option<(TokenStream, Vec<Met
 #[cfg(feature = "utoipa")]
 pub(crate) fn is_utoipa_path(path: &Path) -> bool {
     reads_signature(path) && ends_with(path, &["path"])
+}
+
+/// `#[instrument]` for a function that must go by another name: its span keeps this one.
+pub(crate) fn named(attribute: &Attribute, name: &str) -> Attribute {
+    match conditional(attribute) {
+        Some((condition, metas)) => {
+            let metas = metas.iter().map(|meta| with_name(meta, name));
+            parse_quote!(#[cfg_attr(#condition, #(#metas),*)])
+        }
+        None => {
+            let meta = with_name(&attribute.meta, name);
+            parse_quote!(#[#meta])
+        }
+    }
+}
+
+fn with_name(meta: &Meta, name: &str) -> Meta {
+    let is_tracings = meta.path().is_ident("instrument")
+        || (ends_with(meta.path(), &["instrument"])
+            && meta
+                .path()
+                .segments
+                .iter()
+                .any(|part| part.ident == "tracing"));
+    match meta {
+        Meta::Path(path) if is_tracings => parse_quote!(#path(name = #name)),
+        Meta::List(list) if is_tracings && !says_name(list.tokens.clone()) => {
+            let (path, rest) = (&list.path, &list.tokens);
+            let comma = (!rest.is_empty()).then(|| quote!(,));
+            parse_quote!(#path(name = #name #comma #rest))
+        }
+        other => other.clone(),
+    }
+}
+
+/// `name = …`, or a text in the first place.
+fn says_name(tokens: TokenStream) -> bool {
+    let mut tokens = tokens.into_iter().peekable();
+    matches!(tokens.peek(), Some(TokenTree::Literal(_)))
+        || tokens.any(|token| matches!(&token, TokenTree::Ident(ident) if ident == "name"))
 }
 
 fn reads_signature(path: &Path) -> bool {

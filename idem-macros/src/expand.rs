@@ -13,7 +13,7 @@ use syn::{
 };
 
 use crate::{
-    companions::Split,
+    companions::{self, Split},
     parse::{
         args::{Args, Fingerprint, Key, Scope},
         signature::{Argument, Handler, point},
@@ -105,7 +105,7 @@ impl Expansion<'_> {
     fn body(&self, attributes: &[syn::Attribute]) -> Body {
         let handler = &self.handler.function;
         let name = &handler.sig.ident;
-        let written = |name: &Ident| {
+        let written = |name: &Ident, attributes: &[syn::Attribute]| {
             let mut function = handler.clone();
             function.attributes = attributes.to_vec();
             function.visibility = Visibility::Inherited;
@@ -115,16 +115,20 @@ impl Expansion<'_> {
         if !handler.names_self() {
             return Body {
                 sibling: TokenStream::new(),
-                nested: written(name),
+                nested: written(name, attributes),
                 path: quote!(#name),
             };
         }
+        let attributes: Vec<_> = attributes
+            .iter()
+            .map(|attribute| companions::named(attribute, &name.unraw().to_string()))
+            .collect();
         let hidden = format_ident!("__idem_{}", name.unraw(), span = name.span());
         let cfgs = handler
             .attributes
             .iter()
             .filter(|attribute| attribute.path().is_ident("cfg"));
-        let function = written(&hidden);
+        let function = written(&hidden, &attributes);
         Body {
             sibling: quote!(#(#cfgs)* #[doc(hidden)] #function),
             nested: TokenStream::new(),

@@ -153,7 +153,6 @@ async fn the_span_of_an_associated_function_has_the_functions_name_above() {
 }
 
 #[tokio::test]
-#[ignore = "the span is named __idem_below, after the hidden function beside the handler"]
 async fn the_span_of_an_associated_function_has_the_functions_name_below() {
     the_span_has_the_functions_name("below").await;
 }
