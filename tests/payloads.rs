@@ -1,5 +1,6 @@
 //! No payload is left out of the fingerprint, whatever its extractor is called:
 //! another payload under the same key is never taken for a retry.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use axum::{
     Form, Json, Json as State2, Router,
