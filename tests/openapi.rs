@@ -1,5 +1,6 @@
 //! The OpenAPI document tells a client of keys and of idem's own answers.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "the handlers are documented, not called")]
 
 use axum::{Json, extract::Path};
 use idem_axum::{idempotent, openapi};

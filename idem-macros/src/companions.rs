@@ -42,7 +42,19 @@ impl Split {
             self.outer.push(attribute.clone());
             self.inner.push(attribute);
         } else if ends_with(path, &FOR_THE_BODY) {
-            self.inner.push(attribute);
+            let Some(lints) = expected(&attribute) else {
+                self.inner.push(attribute);
+                return;
+            };
+            // The function that the user wrote is always called: only the other can be dead.
+            let allowed = parse_quote!(#[allow(#lints)]);
+            if mentions(lints, "dead_code") {
+                self.outer.push(attribute);
+                self.inner.push(allowed);
+            } else {
+                self.outer.push(allowed);
+                self.inner.push(attribute);
+            }
         } else {
             self.outer.push(attribute);
         }
@@ -133,9 +145,10 @@ fn with_name(meta: &Meta, name: &str) -> Meta {
 
 /// `name = …`, or a text in the first place.
 fn says_name(tokens: TokenStream) -> bool {
-    let mut tokens = tokens.into_iter().peekable();
-    matches!(tokens.peek(), Some(TokenTree::Literal(_)))
-        || tokens.any(|token| matches!(&token, TokenTree::Ident(ident) if ident == "name"))
+    matches!(
+        tokens.clone().into_iter().next(),
+        Some(TokenTree::Literal(_))
+    ) || mentions(tokens, "name")
 }
 
 fn reads_signature(path: &Path) -> bool {
@@ -148,6 +161,20 @@ fn reads_signature(path: &Path) -> bool {
                 None => true,
             }
     })
+}
+
+/// The lints of an `#[expect(…)]`.
+fn expected(attribute: &Attribute) -> Option<TokenStream> {
+    match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("expect") => Some(list.tokens.clone()),
+        _ => None,
+    }
+}
+
+fn mentions(tokens: TokenStream, name: &str) -> bool {
+    tokens
+        .into_iter()
+        .any(|token| matches!(&token, TokenTree::Ident(ident) if ident == name))
 }
 
 fn ends_with(path: &Path, names: &[&str]) -> bool {

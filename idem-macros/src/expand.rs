@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
     Expr, Ident, Lifetime, PatIdent, ReturnType, Type, TypeReference, Visibility,
@@ -18,7 +18,7 @@ use crate::{
         args::{Args, Fingerprint, Key, Scope},
         signature::{Argument, Handler, point},
     },
-    validate::mentioned,
+    validate::{mentioned, mentions, written_expressions},
 };
 
 /// The handler's expansion. `id` is its number in the program's registry.
@@ -58,6 +58,7 @@ impl Expansion<'_> {
         let private = &self.private;
         let handler = &self.handler.function;
         let (vis, name) = (&handler.visibility, &handler.sig.ident);
+        let (asyncness, fn_token) = (&handler.sig.asyncness, &handler.sig.fn_token);
         let Split { outer, inner } = Split::new(&handler.attributes);
         let parameters = self.parameters();
         let Body {
@@ -79,24 +80,34 @@ impl Expansion<'_> {
             name.span(),
             quote!(#private::Call::run(__idem_call, __idem_work).await),
         );
+        // With the user's own keywords and braces it is the user's function to the
+        // compiler: one that nobody uses is dead code.
+        let mut block = Group::new(
+            Delimiter::Brace,
+            quote! {
+                    #nested
+
+                    #private::inventory::submit! { #spec }
+
+                    #checks
+                    #begin
+                    #(#statements)*
+                    let #call_and_work = (__idem_call, async move {
+                        #(#extractions)*
+                        // Not called by its name: clippy minds a function without an await
+                        // less if it is used as a value, as it was.
+                        let __idem_body = #path;
+                        match __idem_body(#(#values),*).await { #answer }
+                    });
+                    #run
+            },
+        );
+        block.set_span(handler.brace());
         quote! {
             #sibling
 
             #(#outer)*
-            #vis async fn #name(#(#parameters),*) -> #private::Response {
-                #nested
-
-                #private::inventory::submit! { #spec }
-
-                #checks
-                #begin
-                #(#statements)*
-                let #call_and_work = (__idem_call, async move {
-                    #(#extractions)*
-                    match #path(#(#values),*).await { #answer }
-                });
-                #run
-            }
+            #vis #asyncness #fn_token #name(#(#parameters),*) -> #private::Response #block
         }
     }
 
@@ -105,11 +116,25 @@ impl Expansion<'_> {
     fn body(&self, attributes: &[syn::Attribute]) -> Body {
         let handler = &self.handler.function;
         let name = &handler.sig.ident;
+        // What an expression of the attribute uses is used.
+        let used: Vec<Ident> = self
+            .handler
+            .arguments
+            .iter()
+            .flat_map(|argument| &argument.bindings)
+            .filter(|binding| {
+                written_expressions(self.args)
+                    .into_iter()
+                    .any(|(_, expression)| mentions(binding, expression))
+            })
+            .cloned()
+            .collect();
         let written = |name: &Ident, attributes: &[syn::Attribute]| {
             let mut function = handler.clone();
             function.attributes = attributes.to_vec();
             function.visibility = Visibility::Inherited;
             function.sig.ident = name.clone();
+            function.uses(&used);
             function.into_token_stream()
         };
         if !handler.names_self() {

@@ -49,6 +49,9 @@ fn place(item: &TokenStream) -> String {
     format!("{file}:{}:{}", span.line(), span.column())
 }
 
+/// Where cargo looks for a package's targets.
+const TARGETS: [&str; 4] = ["src", "tests", "examples", "benches"];
+
 /// The file without the directories that it has in common with its package's:
 /// the same program has the same numbers wherever it is built.
 fn portable(file: &str, package: &str) -> String {
@@ -61,7 +64,13 @@ fn portable(file: &str, package: &str) -> String {
         .zip(package.components())
         .take_while(|(a, b)| a == b)
         .count();
-    let rest: PathBuf = file.components().skip(common).collect();
+    let rest: Vec<_> = file.components().skip(common).collect();
+    // A file from elsewhere, such as a test case that is built in a package of its own.
+    let target = rest
+        .iter()
+        .rposition(|part| TARGETS.iter().any(|name| part.as_os_str() == *name))
+        .unwrap_or_default();
+    let rest: PathBuf = rest.into_iter().skip(target).collect();
     rest.display().to_string()
 }
 

@@ -2,7 +2,10 @@
 //! matters for idempotency, and what to write instead.
 
 use quote::ToTokens;
-use syn::{Expr, FnArg, GenericParam, Ident, Path, ReturnType, Signature, Type, visit::Visit};
+use syn::{
+    Expr, FnArg, GenericParam, Ident, Path, ReturnType, Signature, Type, ext::IdentExt,
+    visit::Visit,
+};
 
 use crate::{
     errors::Errors,
@@ -306,7 +309,7 @@ fn single_name(expression: &Expr) -> Option<&Ident> {
 }
 
 /// The arguments of the attribute that are expressions over the handler's.
-fn written_expressions(args: &Args) -> Vec<(&'static str, &Expr)> {
+pub(crate) fn written_expressions(args: &Args) -> Vec<(&'static str, &Expr)> {
     let mut found = Vec::new();
     if let Some(Scope::Expression(expression)) = &args.scope {
         found.push(("scope", expression));
@@ -322,10 +325,15 @@ fn written_expressions(args: &Args) -> Vec<(&'static str, &Expr)> {
 
 /// A name that the argument binds and the expression mentions.
 pub(crate) fn mentioned<'a>(argument: &'a Argument, expression: &Expr) -> Option<&'a Ident> {
-    let mut names = Vec::new();
-    identifiers(expression.to_token_stream(), &mut names);
     argument
         .bindings
         .iter()
-        .find(|binding| names.iter().any(|name| *binding == name))
+        .find(|binding| mentions(binding, expression))
+}
+
+pub(crate) fn mentions(binding: &Ident, expression: &Expr) -> bool {
+    let mut names = Vec::new();
+    identifiers(expression.to_token_stream(), &mut names);
+    let binding = binding.unraw();
+    names.iter().any(|name| binding == name)
 }

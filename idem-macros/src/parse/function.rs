@@ -1,9 +1,10 @@
 //! The annotated function, as it is written.
 
-use proc_macro2::{TokenStream, TokenTree};
-use quote::{ToTokens, TokenStreamExt};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt, quote};
 use syn::{
     Attribute, Block, Error, Signature, Visibility,
+    ext::IdentExt,
     parse::{Parse, ParseStream},
     visit::Visit,
 };
@@ -49,6 +50,34 @@ impl ToTokens for Function {
 }
 
 impl Function {
+    /// Where the body stands.
+    pub(crate) fn brace(&self) -> Span {
+        self.body
+            .clone()
+            .into_iter()
+            .next()
+            .map_or_else(Span::call_site, |token| token.span())
+    }
+
+    /// Counts the names as used, which an expression of the attribute uses.
+    pub(crate) fn uses(&mut self, names: &[syn::Ident]) {
+        if names.is_empty() {
+            return;
+        }
+        let mut tokens = std::mem::take(&mut self.body).into_iter();
+        if let Some(TokenTree::Group(block)) = tokens.next() {
+            let body: Vec<TokenTree> = block.stream().into_iter().collect();
+            let (attributes, statements) = body.split_at(inner_attributes(&body));
+            let mut counted = Group::new(
+                block.delimiter(),
+                quote!(#(#attributes)* let _ = (#(&#names,)*); #(#statements)*),
+            );
+            counted.set_span(block.span());
+            self.body = counted.into_token_stream();
+        }
+        self.body.extend(tokens);
+    }
+
     /// Whether signature or body name the `impl` block's own type, which a
     /// nested function cannot.
     pub(crate) fn names_self(&self) -> bool {
@@ -65,6 +94,18 @@ impl Function {
         }
         finder.0
     }
+}
+
+/// How many tokens the `#![…]` take with which a body may begin.
+fn inner_attributes(body: &[TokenTree]) -> usize {
+    let attributes = body.chunks(3).take_while(|tokens| {
+        matches!(
+            tokens,
+            [TokenTree::Punct(hash), TokenTree::Punct(bang), TokenTree::Group(_)]
+                if hash.as_char() == '#' && bang.as_char() == '!'
+        )
+    });
+    3 * attributes.count()
 }
 
 struct FindSelf(bool);
@@ -88,7 +129,7 @@ impl<'ast> Visit<'ast> for FindSelf {
 pub(crate) fn identifiers(tokens: TokenStream, found: &mut Vec<String>) {
     for tree in tokens {
         match tree {
-            TokenTree::Ident(ident) => found.push(ident.to_string()),
+            TokenTree::Ident(ident) => found.push(ident.unraw().to_string()),
             TokenTree::Group(group) => identifiers(group.stream(), found),
             TokenTree::Literal(literal) => captures(&literal.to_string(), found),
             TokenTree::Punct(_) => {}

@@ -60,11 +60,15 @@ fn a_number_does_not_tell_where_the_program_was_built() {
         super::portable("/home/ana/shop/tests/pay.rs", "/home/ana/shop/target/case"),
         "tests/pay.rs"
     );
+    assert_eq!(
+        super::portable("/home/ana/shop/tests/ui/pay.rs", "/tmp/target/case"),
+        "tests/ui/pay.rs"
+    );
 }
 
 #[test]
 fn the_body_is_kept_to_the_letter_and_the_number_of_arguments_too() {
-    let text = expand("ttl = \"24h\", scope = user.id", PAY);
+    let text = expand("ttl = \"24h\", scope = \"user\"", PAY);
     assert!(text.contains(
         "async fn pay (user : User , Json (order) : Json < Order >) -> String { todo () }"
     ));
@@ -76,6 +80,18 @@ fn the_body_is_kept_to_the_letter_and_the_number_of_arguments_too() {
         "{outer}"
     );
     assert_eq!(outer.matches(" : ").count(), 2, "{outer}");
+}
+
+#[test]
+fn a_name_that_only_an_expression_uses_is_used() {
+    let text = expand(
+        "ttl = \"24h\", scope = user.id",
+        "async fn pay(user: User) -> String { #![allow(x)] #![allow(y)] todo() }",
+    );
+    assert!(
+        text.contains("{ #! [allow (x)] #! [allow (y)] let _ = (& user ,) ; todo () }"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -163,7 +179,7 @@ fn a_handler_that_names_self_is_kept_beside() {
         "async fn pay(a: String) -> String { Self::fee(a) }",
     );
     assert!(text.contains("async fn __idem_pay (a : String)"), "{text}");
-    assert!(text.contains("Self :: __idem_pay ("), "{text}");
+    assert!(text.contains("= Self :: __idem_pay ;"), "{text}");
     // A `Self` that belongs to an item inside is that item's own.
     let text = expand(
         "ttl = \"24h\", scope = \"global\"",

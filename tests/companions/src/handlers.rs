@@ -191,3 +191,45 @@ pub fn router() -> Router<App> {
         .route("/till/pay", post(Till::pay))
         .route("/tills/{till}", put(Till::close))
 }
+
+/// Whose key it is, and nothing else: the argument is used by the scope alone.
+#[idempotent(crate = ::safe, ttl = "24h", scope = tenant)]
+pub async fn scoped(
+    Path(tenant): Path<u16>,
+    State(effects): State<Effects>,
+    line: String,
+) -> String {
+    format!("{}: {line}", effects.happen())
+}
+
+/// A raw identifier that a format string captures.
+#[idempotent(crate = ::safe, ttl = "24h", scope = format!("{type}"))]
+pub async fn typed(State(effects): State<Effects>, Path(r#type): Path<u16>) -> String {
+    format!("{}: {type}", effects.happen())
+}
+
+/// More arguments than clippy likes, which the author knows.
+#[expect(clippy::too_many_arguments, reason = "it is about them")]
+#[idempotent(crate = ::safe, ttl = "24h", scope = "user")]
+pub async fn crowded(
+    _: State<Effects>,
+    _: User,
+    _: User,
+    _: User,
+    _: User,
+    _: User,
+    _: User,
+    _: String,
+) -> &'static str {
+    "crowded"
+}
+
+/// What no router has.
+#[expect(dead_code, reason = "a handler that no router has is no secret")]
+mod unrouted {
+    /// Nobody asks.
+    #[safe::idempotent(crate = ::safe, ttl = "24h", scope = "global")]
+    async fn forgotten() -> &'static str {
+        "nobody asks"
+    }
+}

@@ -26,6 +26,7 @@
     clippy::shadow_unrelated,
     clippy::str_to_string,
     clippy::unreachable,
+    clippy::unused_async,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm
 )]
@@ -38,6 +39,7 @@ pub use self::{
     app::{App, Effects},
     extract::{Connection, Lines, User},
     handlers::{
-        beat, import, notify, pay, pay_amount, raw, router, top_up, Payment, Receipt, Refusal, Till,
+        beat, crowded, import, notify, pay, pay_amount, raw, router, scoped, top_up, typed,
+        Payment, Receipt, Refusal, Till,
     },
 };
