@@ -27,15 +27,15 @@ use super::{
     },
     state::HoldsIdempotency,
 };
-use crate::FingerprintBody;
+use crate::{FingerprintBody, state::Idempotency};
 
 /// An argument of type `A`, where it stands, and what is known of the state.
 #[derive(Debug)]
 pub struct Argument<A, Place, S>(PhantomData<(A, Place, S)>);
 
 impl<A: 'static, P: 'static, S: 'static> Argument<A, P, S> {
-    pub const PROBE: &'static &'static &'static &'static &'static &'static &'static Self =
-        &&&&&&&Self(PhantomData);
+    pub const PROBE: &'static &'static &'static &'static &'static &'static &'static &'static Self =
+        &&&&&&&&Self(PhantomData);
 }
 
 /// Not the last argument.
@@ -186,18 +186,22 @@ pub trait Bare<A> {
     }
 }
 
+pub trait PartOfAny {
+    fn check(&self) {}
+}
+
 pub trait Unsettled {
     fn check(&self) {}
 }
 
-impl<A, P, S> Fits for &&&&&&Argument<A, P, S>
+impl<A, P, S> Fits for &&&&&&&Argument<A, P, S>
 where
     P: Takes<A, S::State>,
     S: Presumed,
 {
 }
 
-impl<A, P, S> FitsHead for &&&&&Argument<A, P, S>
+impl<A, P, S> FitsHead for &&&&&&Argument<A, P, S>
 where
     A: FromRequestParts<S::State>,
     P: TakesHead,
@@ -205,7 +209,7 @@ where
 {
 }
 
-impl<A, S> Bodiless<A> for &&&&&Argument<A, Raw, S>
+impl<A, S> Bodiless<A> for &&&&&&Argument<A, Raw, S>
 where
     A: FromRequestParts<S::State>,
     S: Presumed,
@@ -213,20 +217,20 @@ where
 }
 
 // Known by their type: what they hold is what is wrong with them.
-impl<T, S> TakesBody<Json<T>> for &&&&Argument<Json<T>, Head, S> {}
-impl<T, S> TakesBody<Form<T>> for &&&&Argument<Form<T>, Head, S> {}
-impl<T, S> DefersBody<Json<T>> for &&&&Argument<Json<T>, Deferred, S> {}
-impl<T, S> DefersBody<Form<T>> for &&&&Argument<Form<T>, Deferred, S> {}
-impl<T, S> Unusable<T> for &&&&Argument<Json<T>, Typed, S> {}
-impl<T, S> Unusable<T> for &&&&Argument<Option<Json<T>>, Typed, S> {}
-impl<T, S> Unusable<T> for &&&&Argument<Form<T>, Typed, S> {}
-impl<T, S> Unreadable<T> for &&&&Argument<Json<T>, Raw, S> {}
-impl<T, S> Unreadable<T> for &&&&Argument<Form<T>, Raw, S> {}
-impl<T, S> Unreadable<T> for &&&&Argument<Json<T>, Last, S> {}
-impl<T, S> Unreadable<T> for &&&&Argument<Form<T>, Last, S> {}
-impl<T, P, S> Unreadable<T> for &&&&Argument<Query<T>, P, S> {}
-impl<T, P, S> Unreadable<T> for &&&&Argument<Path<T>, P, S> {}
-impl<A, R, S> Rejectable<Result<A, R>> for &&&&Argument<Result<A, R>, Typed, S>
+impl<T, S> TakesBody<Json<T>> for &&&&&Argument<Json<T>, Head, S> {}
+impl<T, S> TakesBody<Form<T>> for &&&&&Argument<Form<T>, Head, S> {}
+impl<T, S> DefersBody<Json<T>> for &&&&&Argument<Json<T>, Deferred, S> {}
+impl<T, S> DefersBody<Form<T>> for &&&&&Argument<Form<T>, Deferred, S> {}
+impl<T, S> Unusable<T> for &&&&&Argument<Json<T>, Typed, S> {}
+impl<T, S> Unusable<T> for &&&&&Argument<Option<Json<T>>, Typed, S> {}
+impl<T, S> Unusable<T> for &&&&&Argument<Form<T>, Typed, S> {}
+impl<T, S> Unreadable<T> for &&&&&Argument<Json<T>, Raw, S> {}
+impl<T, S> Unreadable<T> for &&&&&Argument<Form<T>, Raw, S> {}
+impl<T, S> Unreadable<T> for &&&&&Argument<Json<T>, Last, S> {}
+impl<T, S> Unreadable<T> for &&&&&Argument<Form<T>, Last, S> {}
+impl<T, P, S> Unreadable<T> for &&&&&Argument<Query<T>, P, S> {}
+impl<T, P, S> Unreadable<T> for &&&&&Argument<Path<T>, P, S> {}
+impl<A, R, S> Rejectable<Result<A, R>> for &&&&&Argument<Result<A, R>, Typed, S>
 where
     Result<A, R>: FromRequest<S::State>,
     S: Presumed,
@@ -234,26 +238,29 @@ where
 }
 
 // It can be extracted, but not there.
-impl<A, S> TakesBody<A> for &&&Argument<A, Head, S>
+impl<A, S> TakesBody<A> for &&&&Argument<A, Head, S>
 where
     A: FromRequest<S::State>,
     S: Presumed,
 {
 }
-impl<A, S> DefersBody<A> for &&&Argument<A, Deferred, S>
+impl<A, S> DefersBody<A> for &&&&Argument<A, Deferred, S>
 where
     A: FromRequest<S::State>,
     S: Presumed,
 {
 }
-impl<A, S> Unfingerprinted<A> for &&&Argument<A, Typed, S>
+impl<A, S> Unfingerprinted<A> for &&&&Argument<A, Typed, S>
 where
     A: FromRequest<S::State>,
     S: Presumed,
 {
 }
-impl<A, P, S> Unfit<A, S::State> for &&Argument<A, P, S> where S: Presumed + Settled {}
+impl<A: Value, P, S> Bare<A> for &&&Argument<A, P, S> {}
 
-impl<A: Value, P, S> Bare<A> for &Argument<A, P, S> {}
+// Any state with an `Idempotency` in it has this part.
+impl<A, P> PartOfAny for &&Argument<A, P, Guess<Idempotency>> {}
+
+impl<A, P, S> Unfit<A, S::State> for &Argument<A, P, S> where S: Presumed + Settled {}
 
 impl<A, P, S> Unsettled for Argument<A, P, S> {}

@@ -25,9 +25,9 @@ pub mod verdicts {
     pub use super::{
         answer::{Ending as _, Endless as _},
         argument::{
-            Bare as _, Bodiless as _, DefersBody as _, Fits as _, FitsHead as _, Rejectable as _,
-            TakesBody as _, Unfingerprinted as _, Unfit as _, Unreadable as _, Unsettled as _,
-            Unusable as _,
+            Bare as _, Bodiless as _, DefersBody as _, Fits as _, FitsHead as _, PartOfAny as _,
+            Rejectable as _, TakesBody as _, Unfingerprinted as _, Unfit as _, Unreadable as _,
+            Unsettled as _, Unusable as _,
         },
     };
 }

@@ -62,6 +62,12 @@ async fn part_of_the_state(State(_): State<Bank>, claims: Claims, _: Connection)
     claims.user.to_string()
 }
 
+// Every state has this part, so it says nothing of the whole.
+#[idempotent(ttl = "24h", scope = claims.user)]
+async fn the_runtime(State(_): State<Idempotency>, claims: Claims, _: Connection) -> String {
+    claims.user.to_string()
+}
+
 #[idempotent(ttl = "24h", scope = claims.user)]
 async fn last(State(_): State<Bank>, _: Connection, claims: Claims) -> String {
     claims.user.to_string()
@@ -87,6 +93,7 @@ fn main() {
     let _: Router<App> = Router::new()
         .route("/no-state", post(no_state))
         .route("/part", post(part_of_the_state))
+        .route("/runtime", post(the_runtime))
         .route("/last", post(last))
         .route("/parts", post(two_parts))
         .route("/all", post(all_of_it))
