@@ -112,15 +112,29 @@ pub(crate) fn is_utoipa_path(path: &Path) -> bool {
 
 /// `#[instrument]` for a function that must go by another name: its span keeps this one.
 pub(crate) fn named(attribute: &Attribute, name: &str) -> Attribute {
+    changed(attribute, |meta| with_name(meta, name))
+}
+
+/// The attribute, or those in a `cfg_attr`, each changed.
+pub(crate) fn changed(attribute: &Attribute, change: impl Fn(&Meta) -> Meta) -> Attribute {
     match conditional(attribute) {
         Some((condition, metas)) => {
-            let metas = metas.iter().map(|meta| with_name(meta, name));
+            let metas = metas.iter().map(change);
             parse_quote!(#[cfg_attr(#condition, #(#metas),*)])
         }
         None => {
-            let meta = with_name(&attribute.meta, name);
+            let meta = change(&attribute.meta);
             parse_quote!(#[#meta])
         }
+    }
+}
+
+/// Whether a list needs a comma before it can be continued.
+pub(crate) fn needs_comma(list: &TokenStream) -> bool {
+    match list.clone().into_iter().last() {
+        Some(TokenTree::Punct(punct)) => punct.as_char() != ',',
+        Some(_) => true,
+        None => false,
     }
 }
 

@@ -1,26 +1,17 @@
 //! Tells `#[utoipa::path]` of the key's header and of idem's own answers.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
-use syn::{Attribute, Meta, Path, parse_quote};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::quote;
+use syn::{Attribute, Meta, Path};
 
 use crate::{
-    companions::{conditional, is_utoipa_path},
+    companions::{changed, is_utoipa_path, needs_comma},
     parse::args::{Args, Key},
 };
 
 /// The attribute, with what it should say of the handler if it is utoipa's.
 pub(crate) fn documented(attribute: &Attribute, args: &Args) -> Attribute {
-    match conditional(attribute) {
-        Some((condition, metas)) => {
-            let metas = metas.iter().map(|meta| with_idempotency(meta, args));
-            parse_quote!(#[cfg_attr(#condition, #(#metas),*)])
-        }
-        None => {
-            let meta = with_idempotency(&attribute.meta, args);
-            parse_quote!(#[#meta])
-        }
-    }
+    changed(attribute, |meta| with_idempotency(meta, args))
 }
 
 fn with_idempotency(meta: &Meta, args: &Args) -> Meta {
@@ -77,33 +68,21 @@ fn with(tokens: TokenStream, name: &str, item: &TokenStream, first: bool) -> Tok
         matches!(&pair[0], TokenTree::Ident(ident) if ident == name)
             && matches!(&pair[1], TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis)
     });
-    match list.map(|index| (index + 1, &trees[index + 1])) {
-        Some((index, TokenTree::Group(group))) => {
-            let items = group.stream();
-            let ends = matches!(
-                items.clone().into_iter().last(),
-                None | Some(TokenTree::Punct(_))
-            );
-            let comma = (!ends).then(|| quote!(,));
-            let items = if first {
-                quote!(#item, #items)
-            } else {
-                quote!(#items #comma #item)
-            };
-            let mut extended = Group::new(Delimiter::Parenthesis, items);
-            extended.set_span(group.span());
-            trees[index] = extended.into();
-            trees.into_iter().collect()
-        }
-        _ => {
-            let name = proc_macro2::Ident::new(name, proc_macro2::Span::call_site());
-            let tokens: TokenStream = trees.into_iter().collect();
-            let ends = matches!(
-                tokens.clone().into_iter().last(),
-                None | Some(TokenTree::Punct(_))
-            );
-            let comma = (!ends).then(|| quote!(,));
-            quote!(#tokens #comma #name(#item)).into_token_stream()
-        }
+    if let Some(TokenTree::Group(group)) = list.and_then(|index| trees.get_mut(index + 1)) {
+        let items = group.stream();
+        let items = if first {
+            quote!(#item, #items)
+        } else {
+            let comma = needs_comma(&items).then(|| quote!(,));
+            quote!(#items #comma #item)
+        };
+        let mut extended = Group::new(Delimiter::Parenthesis, items);
+        extended.set_span(group.span());
+        *group = extended;
+        return trees.into_iter().collect();
     }
+    let tokens: TokenStream = trees.into_iter().collect();
+    let comma = needs_comma(&tokens).then(|| quote!(,));
+    let name = Ident::new(name, Span::call_site());
+    quote!(#tokens #comma #name(#item))
 }

@@ -4,7 +4,7 @@
 //! expanded before ours. In both cases the answer is the item in another form,
 //! with the attribute on it again.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, FnArg, parse_quote};
 
@@ -31,7 +31,7 @@ pub(crate) fn rewrite(
     // What `#[debug_handler]` is told of the state holds for us, and it will be gone.
     let told = match (&args.state, companions::state(&function.attributes)) {
         (None, Some(state)) => {
-            let comma = needs_comma(tokens).then(|| quote!(,));
+            let comma = companions::needs_comma(tokens).then(|| quote!(,));
             again(&quote!(#tokens #comma state = #state))
         }
         _ => again(tokens),
@@ -43,14 +43,6 @@ pub(crate) fn rewrite(
         .into_iter()
         .map(|attribute| crate::openapi::documented(attribute, args));
     Some(quote!(#(#first)* #told #rest))
-}
-
-fn needs_comma(args: &TokenStream) -> bool {
-    match args.clone().into_iter().last() {
-        Some(TokenTree::Punct(punct)) => punct.as_char() != ',',
-        Some(_) => true,
-        None => false,
-    }
 }
 
 /// With `#[cfg(p)]` on an argument: the handler with it and the one without.
