@@ -5,5 +5,7 @@
 fn the_attribute_accepts_what_it_can_protect_and_explains_what_it_cannot() {
     let cases = trybuild::TestCases::new();
     cases.pass("tests/ui/pass/*.rs");
+    #[cfg(feature = "axum-extra")]
+    cases.pass("tests/ui/pass_axum_extra/*.rs");
     cases.compile_fail("tests/ui/fail/*.rs");
 }
