@@ -5,6 +5,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Meta, Path, Token, Type, parse::Parser, parse_quote, punctuated::Punctuated};
 
+use crate::parse::{function::Function, signature::presumed_state};
+
 /// Macros that read the signature as the user wrote it.
 const READS_SIGNATURE: [(&str, Option<&str>); 2] =
     [("debug_handler", None), ("path", Some("utoipa"))];
@@ -71,12 +73,18 @@ pub(crate) fn first(attributes: &[Attribute]) -> (Vec<&Attribute>, Vec<&Attribut
         })
 }
 
-/// The state that a `#[debug_handler(state = …)]` below ours names.
-pub(crate) fn state(attributes: &[Attribute]) -> Option<Type> {
-    let debug = attributes
+/// The state that a `#[debug_handler]` below ours takes for the router's: the
+/// one that it names, or that of the handler's one `State<T>`.
+pub(crate) fn state(function: &Function) -> Option<Type> {
+    let debug = function
+        .attributes
         .iter()
         .find(|attribute| ends_with(attribute.path(), &["debug_handler"]))?;
-    let mut state = None;
+    let presumed = presumed_state(&function.sig).cloned();
+    if matches!(debug.meta, Meta::Path(_)) {
+        return presumed;
+    }
+    let mut state = presumed;
     debug
         .parse_nested_meta(|meta| {
             if meta.path.is_ident("state") {

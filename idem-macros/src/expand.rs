@@ -16,7 +16,7 @@ use crate::{
     companions::{self, Split},
     parse::{
         args::{Args, Fingerprint, Key, Scope},
-        signature::{Argument, Handler, point},
+        signature::{Argument, Handler, point, presumed_state},
     },
     validate::{mentioned, mentions, written_expressions},
 };
@@ -196,7 +196,7 @@ impl Expansion<'_> {
         if let Some(state) = &self.args.state {
             checks.push(quote!(#private::check::state::<#state>();));
         }
-        let state = match (&self.args.state, self.handler.presumed_state()) {
+        let state = match (&self.args.state, presumed_state(&self.handler.function.sig)) {
             (Some(state), _) => quote!(#private::check::Known<#state>),
             (None, Some(state)) => quote!(#private::check::Guess<#state>),
             (None, None) => quote!(#private::check::Guess<()>),

@@ -29,7 +29,7 @@ pub(crate) fn rewrite(
         return None;
     }
     // What `#[debug_handler]` is told of the state holds for us, and it will be gone.
-    let told = match (&args.state, companions::state(&function.attributes)) {
+    let told = match (&args.state, companions::state(function)) {
         (None, Some(state)) => {
             let comma = companions::needs_comma(tokens).then(|| quote!(,));
             again(&quote!(#tokens #comma state = #state))

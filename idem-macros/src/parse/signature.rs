@@ -2,8 +2,8 @@
 
 use proc_macro2::{Ident, Span};
 use syn::{
-    Attribute, FnArg, GenericArgument, Pat, PatIdent, PatType, PathArguments, PathSegment, Type,
-    TypePath,
+    Attribute, FnArg, GenericArgument, Pat, PatIdent, PatType, PathArguments, PathSegment,
+    Signature, Type, TypePath,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -46,17 +46,16 @@ impl Handler {
     pub(crate) fn name(&self) -> &Ident {
         &self.function.sig.ident
     }
+}
 
-    /// What the handler's arguments say of the router's state: `T` of its one
-    /// `State<T>`.
-    pub(crate) fn presumed_state(&self) -> Option<&Type> {
-        let mut states = self
-            .arguments
-            .iter()
-            .filter_map(|argument| state_in(&argument.ty));
-        let first = states.next()?;
-        states.next().is_none().then_some(first)
-    }
+/// What a handler's arguments say of the router's state: `T` of its one `State<T>`.
+pub(crate) fn presumed_state(sig: &Signature) -> Option<&Type> {
+    let mut states = sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(argument) => state_in(&argument.ty),
+        FnArg::Receiver(_) => None,
+    });
+    let first = states.next()?;
+    states.next().is_none().then_some(first)
 }
 
 impl Argument {
