@@ -88,7 +88,7 @@ impl Call {
     }
 
     /// `fingerprint = <expression>`
-    pub fn payload(&mut self, payload: &impl FingerprintValue) {
+    pub fn fingerprint(&mut self, payload: &impl FingerprintValue) {
         if self.is_protected() {
             let fed = self.fingerprint.typed(payload.value()).map(|_| ());
             self.fed(fed);

@@ -26,6 +26,9 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
+//! Under a runtime with [`Profile::Ietf`] say `profile = "ietf"` at the handler
+//! too: the attribute does not know the runtime.
+//!
 //! One *above* has been expanded before ours sees it. There, say it by hand:
 //! `params(idem_axum::openapi::KeyHeader)` and
 //! `responses(idem_axum::openapi::Problems)`.

@@ -5,7 +5,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Meta, Path, Token, Type, parse::Parser, parse_quote, punctuated::Punctuated};
 
-use crate::parse::{function::Function, signature::presumed_state};
+use crate::parse::{function::Function, types::presumed_state};
 
 /// Macros that read the signature as the user wrote it.
 const READS_SIGNATURE: [(&str, Option<&str>); 2] =

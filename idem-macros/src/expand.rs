@@ -5,10 +5,9 @@ use std::time::Duration;
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
-    Expr, Ident, Lifetime, PatIdent, ReturnType, Type, TypeReference, Visibility,
+    Expr, Ident, PatIdent, ReturnType, Visibility,
     ext::IdentExt,
     spanned::Spanned,
-    visit::Visit,
     visit_mut::{self, VisitMut},
 };
 
@@ -16,9 +15,9 @@ use crate::{
     companions::{self, Split},
     parse::{
         args::{Args, Fingerprint, Key, Scope},
-        signature::{Argument, Handler, point, presumed_state},
+        signature::{Argument, Handler, mentions},
+        types::{opaque, owned, point, presumed_state},
     },
-    validate::{mentioned, mentions, written_expressions},
 };
 
 /// The handler's expansion. `id` is its number in the program's registry.
@@ -85,21 +84,21 @@ impl Expansion<'_> {
         let mut block = Group::new(
             Delimiter::Brace,
             quote! {
-                    #nested
+                #nested
 
-                    #private::inventory::submit! { #spec }
+                #private::inventory::submit! { #spec }
 
-                    #checks
-                    #begin
-                    #(#statements)*
-                    let #call_and_work = (__idem_call, async move {
-                        #(#extractions)*
-                        // Not called by its name: clippy minds a function without an await
-                        // less if it is used as a value, as it was.
-                        let __idem_body = #path;
-                        match __idem_body(#(#values),*).await { #answer }
-                    });
-                    #run
+                #checks
+                #begin
+                #(#statements)*
+                let #call_and_work = (__idem_call, async move {
+                    #(#extractions)*
+                    // Not called by its name: clippy minds a function without an await
+                    // less if it is used as a value, as it was.
+                    let __idem_body = #path;
+                    match __idem_body(#(#values),*).await { #answer }
+                });
+                #run
             },
         );
         block.set_span(handler.brace());
@@ -123,9 +122,8 @@ impl Expansion<'_> {
             .iter()
             .flat_map(|argument| &argument.bindings)
             .filter(|binding| {
-                written_expressions(self.args)
-                    .into_iter()
-                    .any(|(_, expression)| mentions(binding, expression))
+                let mut expressions = self.args.expressions();
+                expressions.any(|(_, expression)| mentions(binding, expression))
             })
             .cloned()
             .collect();
@@ -217,7 +215,7 @@ impl Expansion<'_> {
             });
         }
         if let ReturnType::Type(_, ty) = &self.handler.function.sig.output
-            && !is_opaque(ty)
+            && opaque(ty).is_none()
         {
             let check = quote_spanned!(point(ty)=> check);
             checks.push(quote!(#private::check::Answered::<#ty>::PROBE.#check();));
@@ -308,16 +306,10 @@ impl Expansion<'_> {
     /// Tells the call what only the arguments know.
     fn statements(&self) -> Vec<TokenStream> {
         let Self { args, private, .. } = self;
-        let mut statements = Vec::new();
-        if let Some(Scope::Expression(expression)) = &args.scope {
-            statements.push(self.with_bindings(expression, "scope"));
-        }
-        if let Some(Key::Expression(expression)) = &args.key {
-            statements.push(self.with_bindings(expression, "key"));
-        }
-        if let Some(Fingerprint::Expression(expression)) = &args.fingerprint {
-            statements.push(self.with_bindings(expression, "payload"));
-        }
+        let mut statements: Vec<_> = args
+            .expressions()
+            .map(|(name, expression)| self.with_bindings(expression, name))
+            .collect();
         for (index, _, holder) in self.arguments() {
             if matches!(holder, Holder::Captured | Holder::CapturedRaw) {
                 let name = variable(index);
@@ -333,7 +325,7 @@ impl Expansion<'_> {
         let method = format_ident!("{method}");
         let bindings = self
             .arguments()
-            .filter(|(_, argument, _)| mentioned(argument, expression).is_some())
+            .filter(|(_, argument, _)| argument.mentioned(expression).is_some())
             .map(|(index, argument, holder)| {
                 let mut pattern = argument.pattern.clone();
                 ByReference.visit_pat_mut(&mut pattern);
@@ -426,51 +418,6 @@ struct Body {
     sibling: TokenStream,
     nested: TokenStream,
     path: TokenStream,
-}
-
-/// The type with `'static` for every lifetime that is left out: what is
-/// extracted borrows from nothing, and outlives the client's connection.
-fn owned(ty: &Type) -> Type {
-    struct Static;
-    impl VisitMut for Static {
-        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-            if lifetime.ident == "_" {
-                *lifetime = Lifetime::new("'static", lifetime.span());
-            }
-        }
-
-        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
-            if reference.lifetime.is_none() {
-                reference.lifetime = Some(Lifetime::new("'static", reference.and_token.span));
-            }
-            visit_mut::visit_type_reference_mut(self, reference);
-        }
-
-        /// In `fn(&str)` a lifetime that is left out is any.
-        fn visit_type_fn_ptr_mut(&mut self, _: &mut syn::TypeFnPtr) {}
-
-        fn visit_parenthesized_generic_arguments_mut(
-            &mut self,
-            _: &mut syn::ParenthesizedGenericArguments,
-        ) {
-        }
-    }
-    let mut ty = ty.clone();
-    Static.visit_type_mut(&mut ty);
-    ty
-}
-
-/// Whether `impl Trait` is in the type.
-fn is_opaque(ty: &Type) -> bool {
-    struct Opaque(bool);
-    impl Visit<'_> for Opaque {
-        fn visit_type_impl_trait(&mut self, _: &syn::TypeImplTrait) {
-            self.0 = true;
-        }
-    }
-    let mut finder = Opaque(false);
-    finder.visit_type(ty);
-    finder.0
 }
 
 /// The tokens as if they were written at one place. Names that they bind are

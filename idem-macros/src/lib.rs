@@ -12,7 +12,7 @@ mod rewrite;
 mod suggest;
 mod validate;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -64,13 +64,15 @@ fn portable(file: &str, package: &str) -> String {
         .zip(package.components())
         .take_while(|(a, b)| a == b)
         .count();
-    let rest: Vec<_> = file.components().skip(common).collect();
-    // A file from elsewhere, such as a test case that is built in a package of its own.
-    let target = rest
-        .iter()
-        .rposition(|part| TARGETS.iter().any(|name| part.as_os_str() == *name))
-        .unwrap_or_default();
-    let rest: PathBuf = rest.into_iter().skip(target).collect();
+    let mut rest: PathBuf = file.components().skip(common).collect();
+    if common < package.components().count() {
+        // From elsewhere, such as a test case that is built in a package of its own.
+        let is_target = |part: &Component<'_>| TARGETS.iter().any(|name| part.as_os_str() == *name);
+        rest = rest
+            .components()
+            .skip_while(|part| !is_target(part))
+            .collect();
+    }
     rest.display().to_string()
 }
 

@@ -2,17 +2,15 @@
 //! matters for idempotency, and what to write instead.
 
 use quote::ToTokens;
-use syn::{
-    Expr, FnArg, GenericParam, Ident, Path, ReturnType, Signature, Type, ext::IdentExt,
-    visit::Visit,
-};
+use syn::{Expr, FnArg, GenericParam, Ident, Path, ReturnType, Signature, Type};
 
 use crate::{
     errors::Errors,
     parse::{
-        args::{Args, Fingerprint, Key, Scope},
+        args::{Args, Key},
         function::identifiers,
-        signature::{Argument, Handler, last_segment},
+        signature::{Argument, Handler},
+        types::{last_segment, opaque},
     },
     suggest::closest,
 };
@@ -140,9 +138,7 @@ fn argument_type(ty: &Type, errors: &mut Errors) {
              a trait object can be shared with `State<Arc<dyn …>>`",
         ),
         _ => {
-            let mut finder = Opaque(None);
-            finder.visit_type(ty);
-            if let Some(opaque) = finder.0 {
+            if let Some(opaque) = opaque(ty) {
                 errors.over(
                     opaque,
                     "an argument must be a concrete type, so that what it takes from the request is known; \
@@ -150,15 +146,6 @@ fn argument_type(ty: &Type, errors: &mut Errors) {
                 );
             }
         }
-    }
-}
-
-/// The first `impl Trait` in a type.
-struct Opaque<'a>(Option<&'a syn::TypeImplTrait>);
-
-impl<'a> Visit<'a> for Opaque<'a> {
-    fn visit_type_impl_trait(&mut self, opaque: &'a syn::TypeImplTrait) {
-        self.0.get_or_insert(opaque);
     }
 }
 
@@ -222,8 +209,8 @@ fn deferral(args: &Args, argument: &Argument, errors: &mut Errors) {
     if !matches!(deferred.meta, syn::Meta::Path(_)) {
         errors.over(deferred, "#[deferred] takes no arguments");
     }
-    for (name, expression) in written_expressions(args) {
-        if let Some(binding) = mentioned(argument, expression) {
+    for (name, expression) in args.expressions() {
+        if let Some(binding) = argument.mentioned(expression) {
             errors.over(
                 expression,
                 format!(
@@ -236,11 +223,11 @@ fn deferral(args: &Args, argument: &Argument, errors: &mut Errors) {
 }
 
 fn expressions(args: &Args, handler: &Handler, errors: &mut Errors) {
-    for (name, expression) in written_expressions(args) {
+    for (name, expression) in args.expressions() {
         let names_one = handler
             .arguments
             .iter()
-            .any(|argument| mentioned(argument, expression).is_some());
+            .any(|argument| argument.mentioned(expression).is_some());
         if names_one {
             continue;
         }
@@ -306,34 +293,4 @@ fn single_name(expression: &Expr) -> Option<&Ident> {
         Expr::Path(path) => Path::get_ident(&path.path),
         _ => None,
     }
-}
-
-/// The arguments of the attribute that are expressions over the handler's.
-pub(crate) fn written_expressions(args: &Args) -> Vec<(&'static str, &Expr)> {
-    let mut found = Vec::new();
-    if let Some(Scope::Expression(expression)) = &args.scope {
-        found.push(("scope", expression));
-    }
-    if let Some(Key::Expression(expression)) = &args.key {
-        found.push(("key", expression));
-    }
-    if let Some(Fingerprint::Expression(expression)) = &args.fingerprint {
-        found.push(("fingerprint", expression));
-    }
-    found
-}
-
-/// A name that the argument binds and the expression mentions.
-pub(crate) fn mentioned<'a>(argument: &'a Argument, expression: &Expr) -> Option<&'a Ident> {
-    argument
-        .bindings
-        .iter()
-        .find(|binding| mentions(binding, expression))
-}
-
-pub(crate) fn mentions(binding: &Ident, expression: &Expr) -> bool {
-    let mut names = Vec::new();
-    identifiers(expression.to_token_stream(), &mut names);
-    let binding = binding.unraw();
-    names.iter().any(|name| binding == name)
 }

@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 
 use axum::response::{IntoResponse, Response, Sse};
-use http::StatusCode;
 
 use super::never::{Impossible, Never};
 
@@ -41,7 +40,7 @@ pub fn respond<R: Answer>(value: R) -> Response {
     value.into_answer()
 }
 
-/// An answer that has an end.
+/// Nothing has it: it is the error for an answer that has no end.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "an event stream has no end to record, so a retry could not get it again",
@@ -49,8 +48,6 @@ pub fn respond<R: Answer>(value: R) -> Response {
     note = "answer with a whole response, and serve the stream from a GET handler without #[idempotent]"
 )]
 pub trait Recordable {}
-impl<R> Recordable for R where Impossible<R>: Never {}
-impl<R> Recordable for R where Impossible<(R,)>: Never {}
 
 /// Of an answer's type: whether it has an end.
 #[derive(Debug)]
@@ -70,7 +67,8 @@ pub trait Endless<S> {
 }
 impl<S> Endless<S> for &Answered<Sse<S>> {}
 impl<S, E> Endless<S> for &Answered<Result<Sse<S>, E>> {}
-impl<S> Endless<S> for &Answered<(StatusCode, Sse<S>)> {}
+impl<A, S> Endless<S> for &Answered<(A, Sse<S>)> {}
+impl<A, B, S> Endless<S> for &Answered<(A, B, Sse<S>)> {}
 
 /// Chosen when nothing is known against it.
 pub trait Ending {

@@ -1,5 +1,6 @@
-//! What can be wrong with an argument, in the words that the user reads. Each
-//! trait has a second impl that never applies, see [`never`](super::never).
+//! What can be wrong with an argument, in the words that the user reads. A trait
+//! that nothing implements is an error wherever it is a bound; one that some
+//! types satisfy has a second impl that never applies, see [`never`](super::never).
 
 use axum::extract::FromRequestParts;
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,8 +14,6 @@ use crate::FingerprintBody;
     note = "a request has one body; where two arguments need it, take it once, as the last one"
 )]
 pub trait LeavesBody {}
-impl<A> LeavesBody for A where Impossible<A>: Never {}
-impl<A> LeavesBody for A where Impossible<(A,)>: Never {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reads the request's body, so it cannot be deferred",
@@ -22,8 +21,6 @@ impl<A> LeavesBody for A where Impossible<(A,)>: Never {}
     note = "remove `#[deferred]`; it is for what is expensive and comes from elsewhere, such as a connection"
 )]
 pub trait Deferrable {}
-impl<A> Deferrable for A where Impossible<A>: Never {}
-impl<A> Deferrable for A where Impossible<(A,)>: Never {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an extractor",
@@ -45,8 +42,6 @@ impl<A, S> Extractor<S> for A where Impossible<(A, S)>: Never {}
     note = "if it implements `FromRequestParts` for the router's state, say `state = AppState` in #[idempotent]"
 )]
 pub trait NotBare {}
-impl<A> NotBare for A where Impossible<A>: Never {}
-impl<A> NotBare for A where Impossible<(A,)>: Never {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a request",
@@ -86,8 +81,6 @@ impl<A> Fingerprinted for A where Impossible<A>: Never {}
     note = "say `fingerprint = \"raw\"` in #[idempotent]: then the body's bytes are compared, readable or not"
 )]
 pub trait NeverRejected {}
-impl<A> NeverRejected for A where Impossible<A>: Never {}
-impl<A> NeverRejected for A where Impossible<(A,)>: Never {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reads no body, so `fingerprint = \"raw\"` has no bytes to compare",
@@ -96,5 +89,3 @@ impl<A> NeverRejected for A where Impossible<(A,)>: Never {}
             method, path and query are always compared"
 )]
 pub trait ReadsBody {}
-impl<A> ReadsBody for A where Impossible<A>: Never {}
-impl<A> ReadsBody for A where Impossible<(A,)>: Never {}

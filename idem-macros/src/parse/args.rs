@@ -141,6 +141,23 @@ impl Args {
         self.written.iter().any(|written| written == name)
     }
 
+    /// The arguments that are expressions over the handler's.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = (&'static str, &Expr)> {
+        let scope = match &self.scope {
+            Some(Scope::Expression(expression)) => Some(("scope", expression)),
+            _ => None,
+        };
+        let key = match &self.key {
+            Some(Key::Expression(expression)) => Some(("key", expression)),
+            _ => None,
+        };
+        let fingerprint = match &self.fingerprint {
+            Some(Fingerprint::Expression(expression)) => Some(("fingerprint", expression)),
+            _ => None,
+        };
+        [scope, key, fingerprint].into_iter().flatten()
+    }
+
     fn take(&mut self, Raw { name, value }: Raw) -> Result<(), Error> {
         let text = name.unraw().to_string();
         if !NAMES.contains(&text.as_str()) {
@@ -149,14 +166,10 @@ impl Args {
             self.written.extend(meant.map(str::to_owned));
             return Err(unknown(&name, &text, meant));
         }
-        if value.is_none() {
-            self.written.push(text.clone());
-        }
         let Some(value) = value else {
-            return Err(Error::new(
-                name.span(),
-                format!("`{text}` needs a value: `{text} = …`"),
-            ));
+            let error = format!("`{text}` needs a value: `{text} = …`");
+            self.written.push(text);
+            return Err(Error::new(name.span(), error));
         };
         if self.says(&text) {
             return Err(Error::new(

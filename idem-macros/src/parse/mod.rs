@@ -6,3 +6,4 @@ pub(crate) mod function;
 mod literal;
 pub(crate) mod signature;
 mod size;
+pub(crate) mod types;

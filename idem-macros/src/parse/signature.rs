@@ -1,14 +1,14 @@
 //! The handler: its signature, and each argument with what it binds.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::Ident;
+use quote::ToTokens;
 use syn::{
-    Attribute, FnArg, GenericArgument, Pat, PatIdent, PatType, PathArguments, PathSegment,
-    Signature, Type, TypePath,
-    spanned::Spanned,
+    Attribute, Expr, FnArg, Pat, PatIdent, PatType, Type,
+    ext::IdentExt,
     visit::{self, Visit},
 };
 
-use super::function::Function;
+use super::function::{Function, identifiers};
 
 /// The annotated function.
 pub(crate) struct Handler {
@@ -48,16 +48,6 @@ impl Handler {
     }
 }
 
-/// What a handler's arguments say of the router's state: `T` of its one `State<T>`.
-pub(crate) fn presumed_state(sig: &Signature) -> Option<&Type> {
-    let mut states = sig.inputs.iter().filter_map(|input| match input {
-        FnArg::Typed(argument) => state_in(&argument.ty),
-        FnArg::Receiver(_) => None,
-    });
-    let first = states.next()?;
-    states.next().is_none().then_some(first)
-}
-
 impl Argument {
     fn new(typed: &mut PatType) -> Self {
         let deferred = typed
@@ -74,37 +64,20 @@ impl Argument {
             bindings: bindings.0,
         }
     }
-}
 
-/// The token of a type that an error points at: `Json` of `axum::Json<T>`.
-pub(crate) fn point(ty: &Type) -> Span {
-    match last_segment(ty) {
-        Some(segment) => segment.ident.span(),
-        None => ty.span(),
+    /// A name that it binds and the expression mentions.
+    pub(crate) fn mentioned(&self, expression: &Expr) -> Option<&Ident> {
+        self.bindings
+            .iter()
+            .find(|binding| mentions(binding, expression))
     }
 }
 
-/// `T`, if the type is written `State<T>`.
-fn state_in(ty: &Type) -> Option<&Type> {
-    let segment = last_segment(ty)?;
-    match &segment.arguments {
-        PathArguments::AngleBracketed(list) if segment.ident == "State" && list.args.len() == 1 => {
-            match list.args.first() {
-                Some(GenericArgument::Type(state)) => Some(state),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
-    match ty {
-        Type::Path(TypePath { path, .. }) => path.segments.last(),
-        Type::Group(group) => last_segment(&group.elem),
-        Type::Paren(paren) => last_segment(&paren.elem),
-        _ => None,
-    }
+pub(crate) fn mentions(binding: &Ident, expression: &Expr) -> bool {
+    let mut names = Vec::new();
+    identifiers(expression.to_token_stream(), &mut names);
+    let binding = binding.unraw();
+    names.iter().any(|name| binding == name)
 }
 
 #[derive(Default)]
@@ -114,25 +87,5 @@ impl Visit<'_> for Bindings {
     fn visit_pat_ident(&mut self, pattern: &PatIdent) {
         self.0.push(pattern.ident.clone());
         visit::visit_pat_ident(self, pattern);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use quote::ToTokens;
-
-    use super::*;
-
-    #[test]
-    fn the_state_is_read_off_the_argument_that_is_written_so() {
-        let state = |text| {
-            let ty: Type = syn::parse_str(text).unwrap();
-            state_in(&ty).map(|state| state.to_token_stream().to_string())
-        };
-        assert_eq!(state("State<App>").as_deref(), Some("App"));
-        assert_eq!(state("axum::extract::State<App>").as_deref(), Some("App"));
-        assert_eq!(state("Json<App>"), None);
-        assert_eq!(state("State"), None);
-        assert_eq!(state("(State<App>,)"), None);
     }
 }
