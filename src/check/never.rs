@@ -4,8 +4,9 @@
 //! blanket impl it says "`Payment: serde::Serialize` is not satisfied", and our
 //! own words never show. Where a second impl might apply as well, it cannot say
 //! which bound is to blame and reports the trait itself, in the words of its
-//! `#[diagnostic::on_unimplemented]`. So each trait of ours that speaks to the
-//! user has a second impl `where Impossible<T>: Never`, which never applies.
+//! `#[diagnostic::on_unimplemented]`. So a trait of ours that speaks to the user and
+//! is satisfied by some types has a second impl `where Impossible<T>: Never`, which
+//! never applies.
 
 use std::marker::PhantomData;
 
