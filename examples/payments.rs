@@ -2,6 +2,9 @@
 //!
 //! `cargo run --example payments`, then follow what it prints.
 
+#[path = "common/store.rs"]
+mod store;
+
 use std::sync::Arc;
 
 use axum::{
@@ -11,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use idem_axum::{Idempotency, MemoryStore, idempotent};
+use idem_axum::{Idempotency, idempotent};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -76,7 +79,6 @@ impl IntoResponse for PaymentError {
 
 /// Demo authentication: `Authorization: Bearer NAME` is the user NAME.
 struct User(String);
-
 fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     value.strip_prefix("Bearer ").map(str::to_owned)
@@ -93,9 +95,9 @@ impl<S: Send + Sync> FromRequestParts<S> for User {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let idempotency = Idempotency::builder(MemoryStore::new())
-        .scope("user", |parts| bearer(&parts.headers))
-        .build()?;
+    let idempotency = store::idempotency().await?;
+    let idempotency = idempotency.scope("user", |parts| bearer(&parts.headers));
+    let idempotency = idempotency.build()?;
     let app = Router::new()
         .route("/payments", post(create_payment).get(list_payments))
         .with_state(App {
@@ -108,7 +110,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let url = format!("http://{}/payments", listener.local_addr()?);
     let pay =
-        format!("curl -i {url} -H 'Authorization: Bearer ana' -H 'Idempotency-Key: k-1' --json");
+        format!("curl -i {url} -H 'Authorization: Bearer ana' -H 'Idempotency-Key: k1' --json");
     println!("listening on {url}\n\nPay, send it again (charged once), change it (409):");
     println!(r#"  {pay} '{{"amount":1250,"currency":"EUR","customer":"c_1"}}'"#);
     println!(r#"  {pay} '{{"customer":"c_1","currency":"EUR","amount":1250}}'"#);

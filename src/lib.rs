@@ -62,6 +62,8 @@
 //! | feature | what it adds | default |
 //! | --- | --- | --- |
 //! | `memory` | [`MemoryStore`]: one process, gone when it ends | yes |
+//! | `redis` | [`RedisStore`]: many processes, over Redis or Valkey, one server, Sentinel or Cluster | |
+//! | `redis-tls` | `rediss://` and its certificates, by rustls | |
 //! | `metrics` | counters and histograms through the `metrics` facade, listed in [`idem_core`] | |
 //! | `axum-extra` | [`FingerprintBody`] for the `WithRejection` and `Form` of `axum_extra` | |
 //! | `utoipa` | the key's header and idem's own answers in OpenAPI documents, see `openapi` | |
@@ -122,4 +124,9 @@ pub use idem_core::{
     Drained, Fingerprint, FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, OnCrash,
     OnStoreError, Once, OnceError, Operation, Overrides, Policy, PolicyError, Runtime, Scope,
     ScopeError, Store, StoreError,
+};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use idem_redis::{
+    Hazard as RedisHazard, RedisStore, RedisStoreBuilder, SetupError as RedisSetupError,
 };

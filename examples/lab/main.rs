@@ -3,7 +3,8 @@
 //! | variable | meaning | default |
 //! | --- | --- | --- |
 //! | `PORT` | where to listen on 127.0.0.1; 0 is any | 3000 |
-//! | `IDEM_STORE` | `memory` | `memory` |
+//! | `IDEM_STORE` | where the records are, see `examples/common/store.rs` | `memory` |
+//! | `IDEM_MIN_REPLICAS` | how many replicas of a Redis each write waits for | none |
 //! | `IDEM_LEASE` | how long an execution may stay silent, such as `2s` | 30s |
 //! | `IDEM_EFFECTS` | a file that gets one line for each execution of a handler | none |
 //!
@@ -14,11 +15,13 @@ mod caller;
 mod effects;
 mod order;
 mod routes;
+#[path = "../common/store.rs"]
+mod store;
 
 use std::{env, error::Error, time::Duration};
 
 use axum::extract::FromRef;
-use idem_axum::{Drained, Idempotency, MemoryStore, Policy};
+use idem_axum::{Drained, Idempotency, Policy};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::effects::Effects;
@@ -39,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Ok(port) => port.parse().map_err(|error| format!("PORT: {error}"))?,
         Err(_) => 3000,
     };
-    let idempotency = idempotency()?;
+    let idempotency = idempotency().await?;
     let lab = Lab {
         idempotency: idempotency.clone(),
         effects: Effects::open(env::var_os("IDEM_EFFECTS"))
@@ -66,20 +69,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn idempotency() -> Result<Idempotency, Box<dyn Error>> {
-    let store = match env::var("IDEM_STORE").as_deref() {
-        Ok("memory") | Err(env::VarError::NotPresent) => MemoryStore::new(),
-        Ok(other) => {
-            return Err(format!("IDEM_STORE is `{other}`; this build knows `memory`").into());
-        }
-        Err(error) => return Err(format!("IDEM_STORE: {error}").into()),
-    };
+async fn idempotency() -> Result<Idempotency, Box<dyn Error>> {
     let mut policy = Policy::default();
     if let Ok(lease) = env::var("IDEM_LEASE") {
         policy.lease = humantime::parse_duration(&lease)
             .map_err(|error| format!("IDEM_LEASE: {error}; write `2s` or `500ms`"))?;
     }
-    Ok(Idempotency::builder(store)
+    Ok(store::idempotency()
+        .await?
         .policy(policy)
         .scope("user", |parts| caller::bearer(&parts.headers))
         .build()?)

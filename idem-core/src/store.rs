@@ -358,6 +358,17 @@ pub enum StoreError {
         /// What it counts: `"slots"` or `"bytes"`.
         unit: &'static str,
     },
+    /// Too few replicas of the store had the claim in time. It is withdrawn:
+    /// nobody owns the slot, and the same claim, sent again, wins nothing.
+    #[error(
+        "{reached} of {wanted} replicas have the claim, so it is withdrawn; look at the replicas, or ask for fewer"
+    )]
+    Underreplicated {
+        /// How many must have it.
+        wanted: u32,
+        /// How many had it in time.
+        reached: u32,
+    },
     /// The store refuses the verb, and will refuse it again. Nothing was changed.
     #[error("the store refuses: {reason}")]
     Refused {

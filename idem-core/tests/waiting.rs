@@ -60,6 +60,42 @@ async fn a_duplicate_on_another_node_gets_the_answer_soon_after() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn duplicates_on_another_node_ask_as_one() {
+    let node = waiting();
+    let first = tokio::spawn(node.pay_slowly("k", Duration::from_secs(10)));
+    sleep(MS).await;
+    let peer = node.peer();
+    let started = Instant::now();
+    let answers = crowd(&peer, 100).await;
+    assert!(started.elapsed() < Duration::from_millis(10_600));
+    for answer in &answers {
+        assert_eq!(replayed(answer).record, "effect 1");
+    }
+    assert_eq!(ran(&first.await.unwrap()).1, 1);
+    // Each asks when it comes, when it is listed, and when it is told; in
+    // between one asks for all.
+    let claims = peer.store.plan().calls(Verb::Claim);
+    assert!(claims <= 3 * 100 + 60, "{claims} claims");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_one_who_asks_for_all_has_gone_another_asks() {
+    let node = waiting();
+    let first = tokio::spawn(node.pay_slowly("k", Duration::from_secs(10)));
+    sleep(MS).await;
+    let peer = node.peer();
+    let asking = tokio::spawn(peer.pay_slowly("k", Duration::ZERO));
+    sleep(100 * MS).await;
+    let other = tokio::spawn(peer.pay_slowly("k", Duration::ZERO));
+    sleep(100 * MS).await;
+    asking.abort();
+    let started = Instant::now();
+    assert_eq!(replayed(&other.await.unwrap()).record, "effect 1");
+    assert!(started.elapsed() < Duration::from_millis(10_600));
+    assert_eq!(ran(&first.await.unwrap()).1, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_has_waited_long_enough_is_told_that_it_is_in_progress() {
     let node = waiting();
     let first = tokio::spawn(node.pay_slowly("k", 3 * WAIT));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Inner, hold::Hold, rescue::Engaged};
+use super::{Inner, hold::Hold, rescue::Engaged, waiters::Waiter};
 use crate::{
     Call, Claim, ClaimRequest, Completed, Grant, OwnerId, StoreError, backoff::Backoff,
     clock::after,
@@ -42,7 +42,7 @@ pub(super) async fn admit(inner: &Arc<Inner>, call: &Call, engaged: &Engaged) ->
     };
     let give_up = after(Instant::now(), call.settings.wait);
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut waiter = None;
+    let mut waiter: Option<Waiter> = None;
     loop {
         engaged.set(true);
         let sent = Instant::now();
@@ -57,7 +57,10 @@ pub(super) async fn admit(inner: &Arc<Inner>, call: &Call, engaged: &Engaged) ->
         engaged.set(false);
         let lease_left = match claim {
             Ok(Claim::Claimed(_)) => continue, // returned above
-            Ok(Claim::Completed(completed)) => return Admission::Completed(completed),
+            Ok(Claim::Completed(completed)) => {
+                waiter.as_ref().inspect(|waiter| waiter.tell());
+                return Admission::Completed(completed);
+            }
             Ok(Claim::Mismatch) => return Admission::Mismatch,
             Ok(Claim::Unknown) => return Admission::Unknown,
             Ok(Claim::InFlight { lease_left }) => lease_left,
@@ -83,7 +86,7 @@ pub(super) async fn admit(inner: &Arc<Inner>, call: &Call, engaged: &Engaged) ->
         } else {
             lapse.min(after(now, backoff.pause()))
         };
-        waiter.changed(look_again.min(give_up)).await;
+        waiter.changed(look_again, give_up).await;
     }
 }
 

@@ -265,9 +265,7 @@ async fn fenced<A>(inner: &Arc<Inner>, call: &Call, answer: A, attempt: u32) -> 
         if now >= give_up {
             return Execution::InProgress { lease_left };
         }
-        waiter
-            .changed(give_up.min(after(now, backoff.pause())))
-            .await;
+        waiter.changed(after(now, backoff.pause()), give_up).await;
     }
     Execution::Ran {
         answer,

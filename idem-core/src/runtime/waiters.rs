@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{Instant, sleep_until},
+};
 
 use crate::Slot;
 
@@ -26,6 +29,8 @@ struct Shared {
 
 struct Place {
     changed: watch::Sender<()>,
+    /// Whose turn it is to ask the store: one asks for all who wait.
+    turn: Arc<Semaphore>,
     owners: usize,
     waiters: usize,
 }
@@ -38,6 +43,8 @@ impl Waiters {
         place.waiters += 1;
         Waiter {
             changed: place.changed.subscribe(),
+            turn: Arc::clone(&place.turn),
+            my_turn: None,
             slot,
             shared: Arc::clone(&self.0),
         }
@@ -74,6 +81,7 @@ impl Shared {
             self.places.fetch_add(1, SeqCst);
             Place {
                 changed: watch::Sender::new(()),
+                turn: Arc::new(Semaphore::new(1)),
                 owners: 0,
                 waiters: 0,
             }
@@ -95,15 +103,43 @@ impl Shared {
 /// One who waits for a slot.
 pub(crate) struct Waiter {
     changed: watch::Receiver<()>,
+    turn: Arc<Semaphore>,
+    /// Kept until it is dropped: then it is another's turn.
+    my_turn: Option<OwnedSemaphorePermit>,
     slot: Slot,
     shared: Arc<Shared>,
 }
 
 impl Waiter {
-    /// Ends at the next change since the last one seen, or at `until`.
-    pub(crate) async fn changed(&mut self, until: Instant) {
-        // The sender lives as long as this waiter is counted, so `changed` has no error to give.
-        let _ = tokio::time::timeout_at(until, self.changed.changed()).await;
+    /// Ends at the next change since the last one seen; at `look_again`, if it
+    /// is this one's turn to ask; and at `until`.
+    pub(crate) async fn changed(&mut self, look_again: Instant, until: Instant) {
+        let Self {
+            changed,
+            turn,
+            my_turn,
+            ..
+        } = self;
+        let asking = async {
+            if my_turn.is_none() {
+                // It is never closed, so there is always a turn to come.
+                *my_turn = Arc::clone(turn).acquire_owned().await.ok();
+            }
+            sleep_until(look_again).await;
+        };
+        tokio::select! {
+            // The sender lives as long as this waiter is counted, so it has no error to give.
+            _ = changed.changed() => {}
+            () = asking => {}
+            () = sleep_until(until) => {}
+        }
+    }
+
+    /// Tells the others that there is something to see, if it was this one's turn to look.
+    pub(crate) fn tell(&self) {
+        if self.my_turn.is_some() {
+            Waiters(Arc::clone(&self.shared)).wake(&self.slot);
+        }
     }
 
     /// Whether this process owns the slot now.

@@ -33,6 +33,7 @@
 
 mod case;
 mod subject;
+mod trials;
 
 pub use self::subject::Subject;
 
@@ -43,6 +44,23 @@ macro_rules! behaviours {
             mod $module;
             pub use self::$module::{$($behaviour),+};
         )+
+
+        /// Tries every behaviour on a subject of its own, a few at a time, in this one
+        /// test: for stores whose servers are too expensive to start for each.
+        ///
+        /// # Panics
+        /// At the end, naming each behaviour that does not hold and what it said.
+        pub async fn every_behaviour<S, F>(subject: impl Fn() -> F)
+        where
+            S: $crate::Store,
+            F: Future<Output = Subject<S>>,
+        {
+            let mut trials = trials::Trials::default();
+            $($(
+                trials.begin(stringify!($behaviour), $behaviour(subject().await)).await;
+            )+)+
+            trials.end().await;
+        }
 
         /// Makes one test of each behaviour in
         /// [`testing::conformance`](crate::testing::conformance). Takes the

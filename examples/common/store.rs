@@ -1,0 +1,45 @@
+//! Which store an example uses: what `IDEM_STORE` says.
+//!
+//! | `IDEM_STORE` | store |
+//! | --- | --- |
+//! | `memory`, or not set | this process's memory |
+//! | `redis://HOST:PORT`, `rediss://…`, `redis+unix:///PATH` | one Redis |
+//! | `redis-sentinel://HOST:PORT,HOST:PORT/MASTER-NAME` | the master that these sentinels name |
+//! | `redis-cluster://HOST:PORT,HOST:PORT` | a Redis cluster |
+//!
+//! With `IDEM_MIN_REPLICAS=1` each write to Redis waits for one replica.
+
+use std::{env, error::Error};
+
+use idem_axum::{Idempotency, IdempotencyBuilder, MemoryStore};
+
+pub(crate) async fn idempotency() -> Result<IdempotencyBuilder, Box<dyn Error>> {
+    match env::var("IDEM_STORE").as_deref() {
+        Ok("memory") | Err(env::VarError::NotPresent) => {
+            Ok(Idempotency::builder(MemoryStore::new()))
+        }
+        Ok(url) if url.starts_with("redis") => redis(url).await,
+        Ok(other) => {
+            let known = "`memory`, `redis://…`, `redis-sentinel://…` and `redis-cluster://…`";
+            Err(format!("IDEM_STORE is `{other}`; this program knows {known}").into())
+        }
+        Err(error) => Err(format!("IDEM_STORE: {error}").into()),
+    }
+}
+
+#[cfg(feature = "redis")]
+async fn redis(url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
+    let mut store = idem_axum::RedisStore::builder(url);
+    if let Ok(replicas) = env::var("IDEM_MIN_REPLICAS") {
+        let replicas = replicas
+            .parse()
+            .map_err(|error| format!("IDEM_MIN_REPLICAS: {error}"))?;
+        store = store.min_replicas(replicas, std::time::Duration::from_millis(100));
+    }
+    Ok(Idempotency::builder(store.connect().await?))
+}
+
+#[cfg(not(feature = "redis"))]
+async fn redis(_url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
+    Err("IDEM_STORE says Redis, and this build has only memory: add `--features redis`".into())
+}

@@ -1,0 +1,170 @@
+//! One verb as one call: at the right server, by hash or by text, within a deadline.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use idem_core::{Slot, StoreError};
+use redis::{Cmd, ServerErrorKind, Value};
+
+use crate::{
+    connect::{Acknowledged, CallError, Master, Topology},
+    error::{self, Trouble, corrupt, maybe_applied, not_applied},
+    layout::{LayoutError, hex},
+    scripts::{By, Script},
+};
+
+/// How often one verb follows a redirection before it gives up.
+const MOST_HOPS: usize = 5;
+
+/// Sends the scripts of a store.
+#[derive(Debug)]
+pub(crate) struct Commands {
+    pub(crate) topology: Topology,
+    /// `<namespace>:`
+    pub(crate) prefix: String,
+    pub(crate) deadline: Duration,
+}
+
+/// Whether a script changes its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It only looks.
+    Read,
+    /// Its change is done when the replicas that the store waits for have it.
+    Write,
+    /// Its change counts at once.
+    LocalWrite,
+}
+
+/// A reply, and how many replicas have what was written before it.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) words: Vec<Value>,
+    pub(crate) acknowledged: Acknowledged,
+    pub(crate) server: String,
+}
+
+/// One call of a script, before it is known where it goes.
+pub(crate) struct Call<'a> {
+    pub(crate) script: &'static Script,
+    pub(crate) kind: Kind,
+    pub(crate) arguments: &'a [&'a [u8]],
+}
+
+impl Commands {
+    /// Calls a script on a slot.
+    pub(crate) async fn call(&self, slot: &Slot, call: Call<'_>) -> Result<Reply, StoreError> {
+        let key = self.prefix.clone() + &hex(slot.as_bytes());
+        let hint = usize::from(slot.as_bytes()[0]);
+        let sent = AtomicBool::new(false);
+        let calling = self.follow(slot, &key, hint, &call, &sent);
+        match tokio::time::timeout(self.deadline, calling).await {
+            Ok(answer) => answer,
+            Err(_) if sent.load(Relaxed) => Err(StoreError::TimedOut(self.deadline)),
+            Err(_) => Err(not_applied(Trouble::NotConnected {
+                server: "Redis".to_owned(),
+                deadline: self.deadline,
+            })),
+        }
+    }
+
+    /// Goes where the servers send it. A server that redirects, or does not know
+    /// the script, has done nothing, so nothing is ever applied twice by this.
+    async fn follow(
+        &self,
+        slot: &Slot,
+        key: &str,
+        hint: usize,
+        call: &Call<'_>,
+        sent: &AtomicBool,
+    ) -> Result<Reply, StoreError> {
+        let mut by = By::Hash;
+        let mut asking = false;
+        let nobody = || not_applied(Trouble::NobodyKeepsIt);
+        let mut master = self.topology.master_of(key).await.ok_or_else(nobody)?;
+        for _ in 0..MOST_HOPS {
+            master
+                .pool
+                .connected(hint)
+                .await
+                .map_err(|error| self.failed(&master, error))?;
+            sent.store(true, Relaxed);
+            let command = call.command(by, key);
+            let answer = match call.kind {
+                Kind::Write => master.pool.write(hint, command, asking).await,
+                Kind::Read | Kind::LocalWrite => {
+                    let answer = master.pool.call(hint, &command, asking).await;
+                    answer.map(|value| (value, Acknowledged::enough()))
+                }
+            };
+            let error = match answer {
+                Ok((value, acknowledged)) => return reply(&master, value, acknowledged),
+                Err(CallError::Server(error)) => error,
+                Err(error) => return Err(self.failed(&master, error)),
+            };
+            sent.store(false, Relaxed);
+            if error::is_no_script(&error) {
+                by = By::Text;
+                continue;
+            }
+            if error::is_wrong_type(&error) {
+                return Err(corrupt(*slot, LayoutError::WrongType));
+            }
+            let moved = error.kind() == Some(ServerErrorKind::Moved);
+            if moved || error.kind() == Some(ServerErrorKind::Ask) {
+                // `MOVED 3999 127.0.0.1:6381`
+                let to = error
+                    .details()
+                    .and_then(|details| details.rsplit(' ').next());
+                let to = to.and_then(|to| self.topology.redirected(&master, to, moved));
+                if let Some(to) = to {
+                    (master, asking) = (to, !moved);
+                    continue;
+                }
+            }
+            return Err(self.failed(&master, CallError::Server(error)));
+        }
+        Err(not_applied(Trouble::Circle))
+    }
+
+    pub(crate) fn failed(&self, master: &Arc<Master>, error: CallError) -> StoreError {
+        let lost = match &error {
+            CallError::NotConnected(_) | CallError::Broken(_) => true,
+            CallError::Server(error) => error::is_not_master(error),
+        };
+        if lost {
+            self.topology.doubt(master);
+        }
+        error::failed(&master.name, error)
+    }
+}
+
+impl Call<'_> {
+    fn command(&self, by: By, key: &str) -> Cmd {
+        let bytes = self.arguments.iter().map(|argument| argument.len()).sum();
+        let mut command = self.script.call(by, key, self.arguments.len(), bytes);
+        for argument in self.arguments {
+            command.arg(*argument);
+        }
+        command
+    }
+}
+
+fn reply(master: &Master, value: Value, acknowledged: Acknowledged) -> Result<Reply, StoreError> {
+    match value {
+        Value::Array(words) if !words.is_empty() => Ok(Reply {
+            words,
+            acknowledged,
+            server: master.name.clone(),
+        }),
+        other => Err(maybe_applied(Trouble::Strange {
+            server: master.name.clone(),
+            what: format!("{other:.100?}"),
+        })),
+    }
+}

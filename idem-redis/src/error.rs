@@ -1,0 +1,232 @@
+//! What can go wrong: while a store is set up, and at each verb.
+
+use std::{error::Error as StdError, time::Duration};
+
+use idem_core::{Slot, StoreError};
+use redis::{RedisError, ServerError, ServerErrorKind};
+
+use crate::{LayoutError, connect::CallError};
+
+/// Why a store was not set up. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The URL says nothing that can be connected to.
+    #[error("`{url}` does not say where a Redis is: {reason}")]
+    Url {
+        /// The URL, without its password.
+        url: String,
+        /// What is wrong with it, and how it should look.
+        reason: String,
+    },
+    /// The URL asks for TLS, which is not compiled in.
+    #[error(
+        "`{url}` asks for TLS, which this build does not have: enable the feature `redis-tls` of idem-axum (`tls` of idem-redis)"
+    )]
+    NoTls {
+        /// The URL, without its password.
+        url: String,
+    },
+    /// The namespace cannot stand in a key.
+    #[error(
+        "the namespace `{namespace}` cannot stand in a key: use 1 to 64 letters, digits, dots, dashes, underscores and colons"
+    )]
+    Namespace {
+        /// What was given.
+        namespace: String,
+    },
+    /// A cluster was given a database.
+    #[error(
+        "database {database} was asked for, and a cluster has only database 0: separate services by their namespace"
+    )]
+    DatabaseOfCluster {
+        /// What was given.
+        database: i64,
+    },
+    /// No server could be reached.
+    #[error(
+        "no Redis answers at {server}: {cause}; check the address, the credentials and that it runs"
+    )]
+    Unreachable {
+        /// Which one.
+        server: String,
+        /// What happened.
+        #[source]
+        cause: Box<dyn StdError + Send + Sync>,
+    },
+    /// The server is too old.
+    #[error(
+        "{server} runs Redis {version}, and idem needs 6.2 or newer (or any Valkey): upgrade it"
+    )]
+    TooOld {
+        /// Which one.
+        server: String,
+        /// What it runs.
+        version: String,
+    },
+    /// The server is a replica.
+    #[error(
+        "{server} is a replica of {master}, and a replica takes no writes: give the address of the master, or the sentinels' (redis-sentinel://…)"
+    )]
+    Replica {
+        /// Which one.
+        server: String,
+        /// Its master, `HOST:PORT`.
+        master: String,
+    },
+    /// The server is not what the URL says.
+    #[error("{server} is {is}, and the URL says {expected}: write {instead}")]
+    Mode {
+        /// Which one.
+        server: String,
+        /// What it is.
+        is: &'static str,
+        /// What it should be.
+        expected: &'static str,
+        /// How the URL should begin.
+        instead: &'static str,
+    },
+    /// The server drops records when its memory is full.
+    #[error(
+        "{server} drops records when its memory is full (maxmemory {maxmemory}, maxmemory-policy {policy}), and a dropped record is an effect that happens twice: set maxmemory-policy to noeviction, use a Redis of its own, or accept it with allow_eviction()"
+    )]
+    Evicts {
+        /// Which one.
+        server: String,
+        /// Its policy.
+        policy: String,
+        /// Its limit, in bytes.
+        maxmemory: u64,
+    },
+    /// The user may not do what idem needs.
+    #[error(
+        "{server} denies {command} ({reply}): let the user run +eval +evalsha +get +getrange +set +time +scan +info +wait +asking +cluster|slots on the keys ~{namespace}:*"
+    )]
+    Denied {
+        /// Which one.
+        server: String,
+        /// What it denies.
+        command: String,
+        /// What it said.
+        reply: String,
+        /// The store's namespace.
+        namespace: String,
+    },
+    /// The server answers something that no Redis does.
+    #[error("{server} answered {what}: is it a Redis?")]
+    Strange {
+        /// Which one.
+        server: String,
+        /// What it answered.
+        what: String,
+    },
+    /// The given certificates cannot be used.
+    #[error("the certificates cannot be used: {reason}")]
+    Certificates {
+        /// What is wrong with them.
+        reason: String,
+    },
+}
+
+/// The causes of [`StoreError`]s that are not the client library's own.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("no connection to {server} was there within {deadline:?}")]
+    NotConnected { server: String, deadline: Duration },
+    #[error("{server} is not ready: {reply}")]
+    NotReady { server: String, reply: String },
+    #[error("no node of the cluster is known to keep the slot")]
+    NobodyKeepsIt,
+    #[error("the nodes of the cluster sent us in a circle")]
+    Circle,
+    #[error("{server}: {error}")]
+    Connection { server: String, error: RedisError },
+    #[error("only {reached} of {wanted} replicas have the write")]
+    NotReplicated { reached: u32, wanted: u32 },
+    #[error("{server} answered what no version of idem's scripts does: {what}")]
+    Strange { server: String, what: String },
+}
+
+pub(crate) fn not_applied(trouble: Trouble) -> StoreError {
+    StoreError::Unreachable(Box::new(trouble))
+}
+
+pub(crate) fn maybe_applied(trouble: Trouble) -> StoreError {
+    StoreError::Interrupted(Box::new(trouble))
+}
+
+pub(crate) fn corrupt(slot: Slot, error: LayoutError) -> StoreError {
+    StoreError::Corrupt {
+        slot,
+        cause: Box::new(error),
+    }
+}
+
+/// What a call that failed means for the verb. Redirections and `NOSCRIPT` are
+/// dealt with before.
+pub(crate) fn failed(server: &str, error: CallError) -> StoreError {
+    let server = server.to_owned();
+    match error {
+        CallError::NotConnected(error) if is_refusal(&error) => StoreError::Refused {
+            reason: format!("{server} does not let us in: {error}; check user and password"),
+        },
+        CallError::NotConnected(error) => not_applied(Trouble::Connection { server, error }),
+        CallError::Broken(error) => maybe_applied(Trouble::Connection { server, error }),
+        CallError::Server(error) => refused(server, &error),
+    }
+}
+
+fn is_refusal(error: &RedisError) -> bool {
+    error.kind() == redis::ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"))
+}
+
+/// A server that says no has done nothing: each script ends with its one write.
+fn refused(server: String, error: &ServerError) -> StoreError {
+    let reply = format!("{} {}", error.code(), error.details().unwrap_or_default());
+    // Before Redis 7 an error inside a script is an ERR with the reply in its text.
+    let says = |word: &&str| reply.starts_with(*word) || reply.contains(&format!("-{word}"));
+    let ready_later = [
+        "LOADING",
+        "BUSY",
+        "READONLY",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+        "NOREPLICAS",
+    ];
+    if ready_later.iter().any(says) {
+        return not_applied(Trouble::NotReady { server, reply });
+    }
+    let reason = if says(&"OOM") {
+        format!("{server} is out of memory ({reply}): raise maxmemory, or shorten ttl and grace")
+    } else if says(&"NOPERM") {
+        format!("{server} denies it ({reply}): widen the ACL of the user")
+    } else if says(&"MISCONF") {
+        format!(
+            "{server} takes no writes because it cannot persist them ({reply}): look at its disk and its log"
+        )
+    } else if says(&"MOVED") || says(&"ASK") {
+        format!("{server} is a node of a cluster ({reply}): write redis-cluster://…")
+    } else {
+        format!("{server} answered {reply}")
+    };
+    StoreError::Refused { reason }
+}
+
+/// Whether a key holds something that is no string.
+pub(crate) fn is_wrong_type(error: &ServerError) -> bool {
+    let inside = |details: &str| details.contains("-WRONGTYPE");
+    error.code() == "WRONGTYPE" || error.details().is_some_and(inside)
+}
+
+/// Whether the server takes no writes because it is none's master, or not any more.
+pub(crate) fn is_not_master(error: &ServerError) -> bool {
+    let inside = |details: &str| details.contains("-READONLY");
+    error.kind() == Some(ServerErrorKind::ReadOnly) || error.details().is_some_and(inside)
+}
+
+/// Whether the server does not know the script by its hash.
+pub(crate) fn is_no_script(error: &ServerError) -> bool {
+    error.kind() == Some(ServerErrorKind::NoScript)
+}

@@ -1,0 +1,58 @@
+//! The Lua that runs at the server: one script for each verb, each one atomic step with one write.
+
+use std::sync::LazyLock;
+
+use redis::Cmd;
+
+/// A script and the name that a server knows it by.
+pub(crate) struct Script {
+    text: &'static str,
+    hash: LazyLock<String>,
+}
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)+) => {
+        $(pub(crate) static $name: Script = {
+            const TEXT: &str = concat!(include_str!("scripts/layout.lua"), include_str!($file));
+            Script {
+                text: TEXT,
+                hash: LazyLock::new(|| redis::Script::new(TEXT).get_hash().to_owned()),
+            }
+        };)+
+    };
+}
+
+scripts! {
+    CLAIM = "scripts/claim.lua";
+    RENEW = "scripts/renew.lua";
+    CHECKPOINT = "scripts/checkpoint.lua";
+    COMPLETE = "scripts/complete.lua";
+    RELEASE = "scripts/release.lua";
+    RESOLVE = "scripts/resolve.lua";
+    INSPECT = "scripts/inspect.lua";
+    PROBE = "scripts/probe.lua";
+}
+
+/// How a script is named in a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// By its hash: what nearly every call does.
+    Hash,
+    /// By its text: when the server does not know it (it is new, was restarted,
+    /// took over from another, or was told to forget). It knows it from then on.
+    Text,
+}
+
+impl Script {
+    /// The start of a call with one key, with room for `arguments` of `bytes` in all.
+    pub(crate) fn call(&self, by: By, key: &str, arguments: usize, bytes: usize) -> Cmd {
+        let (command, name) = match by {
+            By::Hash => ("EVALSHA", self.hash.as_str()),
+            By::Text => ("EVAL", self.text),
+        };
+        let own = command.len() + name.len() + 1 + key.len();
+        let mut call = Cmd::with_capacity(4 + arguments, own + bytes);
+        call.arg(command).arg(name).arg(1).arg(key);
+        call
+    }
+}

@@ -1,0 +1,29 @@
+-- ARGV: owner, fence, name, value
+local owner, fence, name, value = unpack(ARGV)
+local slot = read()
+if slot == false then
+  return unreadable()
+end
+if not is_held(slot, owner, fence) or slot.state ~= 'in-flight' then
+  return {'fenced'}
+end
+local new = #name .. ' ' .. #value .. '\n' .. name .. value .. '\n'
+local old, at, kept, known = steps(slot), 1, {}, false
+while at <= #old do
+  local name_size, value_size, start = string.match(old, '^(%d+) (%d+)\n()', at)
+  if not start then
+    return unreadable()
+  end
+  local after = start + name_size + value_size + 1
+  if string.sub(old, start, start + name_size - 1) == name then
+    kept[#kept + 1], known = new, true
+  else
+    kept[#kept + 1] = string.sub(old, at, after - 1)
+  end
+  at = after
+end
+if not known then
+  kept[#kept + 1] = new
+end
+write(slot, table.concat(kept), not refuses(slot) and slot.at + slot.span or nil)
+return {'done'}

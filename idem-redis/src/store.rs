@@ -1,0 +1,215 @@
+//! The verbs.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use idem_core::{
+    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Resolution,
+    Resolved, Retention, Slot, SlotView, Store, StoreError, Written,
+};
+
+use crate::{
+    RedisStoreBuilder, SetupError,
+    checks::{self, Hazard},
+    commands::{Call, Commands, Kind},
+    layout::{millis, owner},
+    list, reply,
+    scripts::{self, Script},
+};
+
+/// A store over Redis or Valkey: one server, Sentinel, or Cluster.
+///
+/// ```no_run
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use idem_redis::RedisStore;
+///
+/// let store = RedisStore::connect("redis://127.0.0.1:6379").await?;
+/// // Or, to lose nothing in a failover:
+/// let store = RedisStore::builder("redis-sentinel://s1,s2,s3/mymaster")
+///     .min_replicas(1, Duration::from_millis(100))
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+///
+/// See the [crate's page](crate) for what it promises and what it needs.
+#[derive(Debug)]
+pub struct RedisStore {
+    pub(crate) commands: Commands,
+    pub(crate) hazards: Vec<Hazard>,
+}
+
+impl RedisStore {
+    /// Connects with the defaults, and checks the server.
+    ///
+    /// # Errors
+    /// [`SetupError`], which says what to do.
+    pub async fn connect(url: &str) -> Result<Self, SetupError> {
+        Self::builder(url).connect().await
+    }
+
+    /// Starts with a URL; everything else has a default.
+    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(url.into())
+    }
+
+    /// What the checks at the start have found that is no error and still may
+    /// lose records. They were logged, too.
+    #[must_use]
+    pub fn hazards(&self) -> &[Hazard] {
+        &self.hazards
+    }
+
+    async fn write(
+        &self,
+        grant: Grant,
+        script: &'static Script,
+        arguments: &[&[u8]],
+    ) -> Result<Written, StoreError> {
+        let owner = owner(&grant.owner);
+        let fence = grant.fence.to_string();
+        let mut all: Vec<&[u8]> = vec![owner.as_bytes(), fence.as_bytes()];
+        all.extend(arguments);
+        let call = Call {
+            script,
+            kind: Kind::Write,
+            arguments: &all,
+        };
+        let reply = self.commands.call(&grant.slot, call).await?;
+        reply::written(grant.slot, reply)
+    }
+
+    /// Takes back a claim that too few replicas have.
+    async fn withdraw(&self, request: &ClaimRequest, fence: Fence) -> Result<(), StoreError> {
+        let owner = owner(&request.owner);
+        let fence = fence.to_string();
+        let ttl = millis(request.retention.ttl).to_string();
+        let call = Call {
+            script: &scripts::RELEASE,
+            kind: Kind::LocalWrite,
+            arguments: &[owner.as_bytes(), fence.as_bytes(), ttl.as_bytes()],
+        };
+        let reply = self.commands.call(&request.slot, call).await?;
+        // Fenced, it is not ours any more either.
+        reply::written(request.slot, reply).map(drop)
+    }
+}
+
+impl Store for RedisStore {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
+        let fingerprint = crate::layout::hex(request.fingerprint.as_bytes());
+        let owner = owner(&request.owner);
+        let lease = millis(request.lease).to_string();
+        let retention = millis(request.retention.total()).to_string();
+        let call = Call {
+            script: &scripts::CLAIM,
+            kind: Kind::Write,
+            arguments: &[
+                fingerprint.as_bytes(),
+                owner.as_bytes(),
+                lease.as_bytes(),
+                retention.as_bytes(),
+                match request.on_crash {
+                    OnCrash::TakeOver => b"-",
+                    OnCrash::Refuse => b"r",
+                },
+            ],
+        };
+        let reply = self.commands.call(&request.slot, call).await?;
+        let acknowledged = reply.acknowledged;
+        let claim = reply::claim(request.slot, reply)?;
+        if let Claim::Claimed(claimed) = &claim
+            && !acknowledged.is_enough()
+        {
+            // Interrupted here, the claim stands, and is asked for again like
+            // any claim that had no answer.
+            self.withdraw(&request, claimed.fence).await?;
+            return Err(StoreError::Underreplicated {
+                wanted: acknowledged.wanted,
+                reached: acknowledged.reached,
+            });
+        }
+        Ok(claim)
+    }
+
+    async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
+        let lease = millis(lease).to_string();
+        self.write(grant, &scripts::RENEW, &[lease.as_bytes()])
+            .await
+    }
+
+    async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {
+        let arguments = [step.name.as_bytes(), &step.value[..]];
+        self.write(grant, &scripts::CHECKPOINT, &arguments).await
+    }
+
+    async fn complete(
+        &self,
+        grant: Grant,
+        record: Bytes,
+        retention: Retention,
+    ) -> Result<Written, StoreError> {
+        let ttl = millis(retention.ttl).to_string();
+        let grace = millis(retention.grace).to_string();
+        let arguments = [&record[..], ttl.as_bytes(), grace.as_bytes()];
+        self.write(grant, &scripts::COMPLETE, &arguments).await
+    }
+
+    async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
+        let ttl = millis(ttl).to_string();
+        self.write(grant, &scripts::RELEASE, &[ttl.as_bytes()])
+            .await
+    }
+
+    async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, StoreError> {
+        let call = Call {
+            script: &scripts::INSPECT,
+            kind: Kind::Read,
+            arguments: &[],
+        };
+        let reply = self.commands.call(&slot, call).await?;
+        reply::view(slot, reply)
+    }
+
+    async fn list(&self, query: ListQuery) -> Result<Page, StoreError> {
+        list::page(self, query).await
+    }
+
+    async fn resolve(
+        &self,
+        slot: Slot,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> Result<Resolved, StoreError> {
+        let (decision, ttl, grace, record) = match &resolution {
+            Resolution::Complete { record, retention } => {
+                ("complete", retention.ttl, retention.grace, &record[..])
+            }
+            Resolution::Release { ttl } => ("release", *ttl, Duration::ZERO, &[][..]),
+        };
+        let (next, fence) = (fence.next().to_string(), fence.to_string());
+        let operator = owner(&operator);
+        let (ttl, grace) = (millis(ttl).to_string(), millis(grace).to_string());
+        let call = Call {
+            script: &scripts::RESOLVE,
+            kind: Kind::Write,
+            arguments: &[
+                fence.as_bytes(),
+                next.as_bytes(),
+                operator.as_bytes(),
+                decision.as_bytes(),
+                ttl.as_bytes(),
+                grace.as_bytes(),
+                record,
+            ],
+        };
+        let reply = self.commands.call(&slot, call).await?;
+        reply::resolved(slot, reply)
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        checks::health(&self.commands).await
+    }
+}
