@@ -104,7 +104,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             idempotency,
             ledger: Ledger::default(),
         });
-
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let port: u16 = port.parse().map_err(|error| format!("PORT: {error}"))?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;

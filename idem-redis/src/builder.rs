@@ -183,6 +183,9 @@ impl RedisStoreBuilder {
         #[cfg(feature = "tls")]
         if address.is_tls() {
             crate::tls::choose_provider();
+            self.certificates
+                .as_ref()
+                .map_or(Ok(()), crate::tls::check)?;
         }
         let namespace = checked_namespace(self.namespace)?;
         let dialer = Dialer {

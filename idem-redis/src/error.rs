@@ -200,7 +200,7 @@ fn refused(server: String, error: &ServerError) -> StoreError {
     }
     let reason = if says(&"OOM") {
         format!("{server} is out of memory ({reply}): raise maxmemory, or shorten ttl and grace")
-    } else if says(&"NOPERM") {
+    } else if says(&"NOPERM") || reply.contains("user executing the script") {
         format!("{server} denies it ({reply}): widen the ACL of the user")
     } else if says(&"MISCONF") {
         format!(

@@ -46,7 +46,7 @@ pub enum LayoutError {
     Version(u32),
     /// Something else wrote it, or it was damaged.
     #[error(
-        "it is not a slot of idem (it begins with {beginning:?}): another program writes under these keys, or the value is damaged; give idem a namespace of its own, look at the value with GET, and delete it only if its effect is known not to have happened"
+        "it is not a slot of idem (it begins with `{beginning}`): another program writes under these keys, or the value is damaged; give idem a namespace of its own, look at the value with GET, and delete it only if its effect is known not to have happened"
     )]
     Foreign {
         /// How the value begins.

@@ -55,9 +55,12 @@ macro_rules! behaviours {
             S: $crate::Store,
             F: Future<Output = Subject<S>>,
         {
+            // Boxed, or this future would be as large as all of them together.
+            let subject = || Box::pin(subject());
             let mut trials = trials::Trials::default();
             $($(
-                trials.begin(stringify!($behaviour), $behaviour(subject().await)).await;
+                let behaviour = Box::pin($behaviour(subject().await));
+                trials.begin(stringify!($behaviour), behaviour).await;
             )+)+
             trials.end().await;
         }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
 
 /// As many as keep a small machine busy and not behind its clock.
@@ -17,7 +18,7 @@ impl Trials {
     pub(super) async fn begin(
         &mut self,
         name: &'static str,
-        behaviour: impl Future<Output = ()> + Send + 'static,
+        behaviour: BoxFuture<'static, ()>,
     ) {
         while self.running.len() >= AT_ONCE {
             self.join_one().await;

@@ -1,0 +1,223 @@
+//! One script and one round trip for each verb, what they leave at the server, and what they
+//! refuse to read.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{again, completed, connect, grant, recorded, request, told, won};
+use idem_core::{
+    Checkpoint, ClaimRequest, OnCrash, OwnerId, Resolution, Store, StoreError, Written,
+};
+use idem_servers::Redis;
+
+/// Commands that the server was sent, not counting those inside scripts.
+async fn sent(redis: &Redis) -> u64 {
+    redis.calls("evalsha").await + redis.calls("eval").await
+}
+
+#[tokio::test]
+async fn each_verb_is_one_round_trip() {
+    let redis = Redis::start().await;
+    let store = connect(&redis.url()).await;
+    // The first of each kind makes the script known.
+    for round in 0..2 {
+        let before = (sent(&redis).await, redis.calls("eval").await);
+        let slot = ClaimRequest {
+            lease: Duration::ZERO,
+            ..request()
+        };
+        let fence = won(&store.claim(slot).await.unwrap()).fence;
+        let grant = grant(&slot, fence);
+        let _ = store.renew(grant, Duration::ZERO).await.unwrap();
+        let step = Checkpoint {
+            name: "charge".to_owned(),
+            value: Bytes::from("ch_1"),
+        };
+        let _ = store.checkpoint(grant, step).await.unwrap();
+        let _ = store.release(grant, common::MINUTE).await.unwrap();
+        let resolution = Resolution::Release {
+            ttl: common::MINUTE,
+        };
+        let _ = store
+            .resolve(slot.slot, fence, OwnerId::random(), resolution)
+            .await
+            .unwrap();
+        store.inspect(slot.slot).await.unwrap();
+        completed(&store, "answer").await;
+        if round > 0 {
+            let after = (sent(&redis).await, redis.calls("eval").await);
+            assert_eq!((after.0 - before.0, after.1 - before.1), (8, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_its_scripts_is_told_them_again() {
+    let redis = Redis::start().await;
+    let store = connect(&redis.url()).await;
+    for _ in 0..3 {
+        redis.command(&["SCRIPT", "FLUSH"]).await;
+        let request = completed(&store, "answer").await;
+        redis.command(&["SCRIPT", "FLUSH"]).await;
+        assert_eq!(
+            recorded(&store.claim(again(request)).await.unwrap()),
+            "answer"
+        );
+        store.health().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_slot_can_be_read_with_get() {
+    let redis = Redis::start().await;
+    let store = connect(&redis.url()).await;
+    let request = ClaimRequest {
+        on_crash: OnCrash::Refuse,
+        ..request()
+    };
+    let fence = won(&store.claim(request).await.unwrap()).fence;
+    let key = format!("idem:{}", request.slot);
+    let text: String = redis.query(&["GET", &key]).await.unwrap();
+    let words: Vec<&str> = text.trim_end().split(' ').collect();
+    let [
+        version,
+        state,
+        number,
+        attempt,
+        flags,
+        owner,
+        fingerprint,
+        lease,
+        span,
+    ] = words[..]
+    else {
+        panic!("{text}");
+    };
+    assert_eq!((version, state), ("idem1", "in-flight"));
+    assert_eq!((number, attempt, flags), ("1", "1", "r"));
+    assert_eq!(
+        owner,
+        u128::from_be_bytes(*request.owner.as_bytes()).to_hex()
+    );
+    assert_eq!(fingerprint, "07".repeat(32));
+    let now: (u64, u64) = redis.query(&["TIME"]).await.unwrap();
+    let lease = lease
+        .parse::<u64>()
+        .unwrap()
+        .abs_diff(now.0 * 1000 + 60_000);
+    assert!(lease < 20_000, "{text}");
+    assert_eq!(span, "660000");
+    // Only an operator ends it.
+    assert_eq!(redis.query::<i64>(&["PTTL", &key]).await, Ok(-1));
+
+    let record = Bytes::from("the\nanswer");
+    let done = store
+        .complete(grant(&request, fence), record, common::RETENTION)
+        .await;
+    assert_eq!(done.unwrap(), Written::Done);
+    let text: String = redis.query(&["GET", &key]).await.unwrap();
+    assert!(text.starts_with("idem1 completed 1 1 r ") && text.ends_with(" 60000\nthe\nanswer"));
+    let left: u64 = redis.query(&["PTTL", &key]).await.unwrap();
+    assert!((640_000..=660_000).contains(&left), "{left}");
+}
+
+trait ToHex {
+    fn to_hex(self) -> String;
+}
+
+impl ToHex for u128 {
+    fn to_hex(self) -> String {
+        format!("{self:032x}")
+    }
+}
+
+/// Every verb refuses a value that it cannot read, and leaves it as it is.
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_by_every_verb_and_left_alone() {
+    let redis = Redis::start().await;
+    let store = connect(&redis.url()).await;
+    for (value, says) in [
+        ("idem2 in-flight 1 1 1 1 1 1 1\n", "layout idem2"),
+        ("idem2", "layout idem2"),
+        ("{\"status\":\"paid\"}", "not a slot of idem"),
+        ("idem1 paused 1 1 - aa bb 1 1\n", "not a slot of idem"),
+        ("idem1 in-flight 1 1 - aa", "not a slot of idem"),
+    ] {
+        let request = request();
+        let key = format!("idem:{}", request.slot);
+        redis.command(&["SET", &key, value]).await;
+        for error in every_verb(&store, &request).await {
+            let told = told(&error);
+            assert!(matches!(error, StoreError::Corrupt { slot, .. } if slot == request.slot));
+            assert!(told.contains(says), "{value:?}: {told}");
+        }
+        assert_eq!(
+            redis.query::<String>(&["GET", &key]).await.as_deref(),
+            Ok(value)
+        );
+        let query = idem_core::ListQuery {
+            state: None,
+            after: None,
+            limit: 10,
+        };
+        let error = store.list(query).await.unwrap_err();
+        assert!(told(&error).contains(says), "{}", told(&error));
+        redis.command(&["DEL", &key]).await;
+    }
+    let request = request();
+    let key = format!("idem:{}", request.slot);
+    redis.command(&["HSET", &key, "state", "paid"]).await;
+    for error in every_verb(&store, &request).await {
+        assert!(told(&error).contains("holds no string"), "{}", told(&error));
+    }
+    assert_eq!(redis.query::<i64>(&["HLEN", &key]).await, Ok(1));
+}
+
+async fn every_verb(store: &impl Store, request: &ClaimRequest) -> Vec<StoreError> {
+    let grant = grant(request, idem_core::Fence::FIRST);
+    let step = Checkpoint {
+        name: "charge".to_owned(),
+        value: Bytes::new(),
+    };
+    let ttl = common::MINUTE;
+    let release = Resolution::Release { ttl };
+    let operator = OwnerId::random();
+    let record = Bytes::from("answer");
+    vec![
+        store.claim(*request).await.unwrap_err(),
+        store.renew(grant, ttl).await.unwrap_err(),
+        store.checkpoint(grant, step).await.unwrap_err(),
+        store
+            .complete(grant, record, common::RETENTION)
+            .await
+            .unwrap_err(),
+        store.release(grant, ttl).await.unwrap_err(),
+        store.inspect(request.slot).await.unwrap_err(),
+        store
+            .resolve(request.slot, grant.fence, operator, release)
+            .await
+            .unwrap_err(),
+    ]
+}
+
+/// Two services of different namespaces on one server do not see each other.
+#[tokio::test]
+async fn namespaces_are_apart() {
+    let redis = Redis::start().await;
+    let shop = idem_redis::RedisStore::builder(redis.url()).namespace("shop");
+    let shop = shop.connect().await.unwrap();
+    let bank = idem_redis::RedisStore::builder(redis.url()).namespace("bank");
+    let bank = bank.connect().await.unwrap();
+    let request = completed(&shop, "shop's").await;
+    won(&bank.claim(again(request)).await.unwrap());
+    let query = idem_core::ListQuery {
+        state: None,
+        after: None,
+        limit: 10,
+    };
+    assert_eq!(shop.list(query.clone()).await.unwrap().slots.len(), 1);
+    assert_eq!(bank.list(query).await.unwrap().slots.len(), 1);
+}
