@@ -1,0 +1,156 @@
+//! Writes that wait for replicas, and what becomes of those that too few of them have.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use common::{RETENTION, again, completed, grant, recorded, request, told, won};
+use futures_util::future::join_all;
+use idem_core::{
+    Checkpoint, Claim, Execution, FingerprintBuilder, Finish, IdempotencyKey, Operation, Runtime,
+    Scope, SlotState, Store, StoreError, Written,
+};
+use idem_redis::RedisStore;
+use idem_servers::Replicated;
+
+const MS: Duration = Duration::from_millis(1);
+
+async fn replicated() -> (Replicated, RedisStore) {
+    let servers = Replicated::start(1, true).await;
+    let store = RedisStore::builder(servers.url()).min_replicas(1, 50 * MS);
+    let store = store.connect().await.unwrap();
+    (servers, store)
+}
+
+#[tokio::test]
+async fn a_claim_that_no_replica_has_is_withdrawn() {
+    let (servers, store) = replicated().await;
+    servers.replicas[0].stop();
+    let request = request();
+    let error = store.claim(request).await.unwrap_err();
+    assert!(!error.is_ambiguous() && !error.is_transient(), "{error:?}");
+    assert!(told(&error).contains("0 of 1 replicas"), "{}", told(&error));
+    let view = store.inspect(request.slot).await.unwrap().unwrap();
+    assert_eq!(view.state, SlotState::Released);
+
+    servers.replicas[0].resume();
+    let claim = common::insist(|| store.claim(again(request))).await;
+    let claim = match claim {
+        // The replica may still be behind.
+        Err(StoreError::Underreplicated { .. }) => store.claim(again(request)).await,
+        claim => claim,
+    };
+    assert!(matches!(claim.unwrap(), Claim::Claimed(_)));
+}
+
+#[tokio::test]
+async fn a_write_that_no_replica_has_is_not_done_until_it_has() {
+    let (servers, store) = replicated().await;
+    let request = request();
+    let fence = won(&store.claim(request).await.unwrap()).fence;
+    let grant = grant(&request, fence);
+    servers.replicas[0].stop();
+    let step = Checkpoint {
+        name: "charge".to_owned(),
+        value: Bytes::from("ch_1"),
+    };
+    let record = Bytes::from("answer");
+    for error in [
+        store.renew(grant, common::MINUTE).await.unwrap_err(),
+        store.checkpoint(grant, step).await.unwrap_err(),
+        store
+            .complete(grant, record.clone(), RETENTION)
+            .await
+            .unwrap_err(),
+        // Sent again it writes nothing, and still nobody has the record.
+        store
+            .complete(grant, record.clone(), RETENTION)
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(error.is_ambiguous() && error.is_transient(), "{error:?}");
+        assert!(told(&error).contains("0 of 1 replicas"), "{}", told(&error));
+    }
+    servers.replicas[0].resume();
+    let complete = || store.complete(grant, record.clone(), RETENTION);
+    assert_eq!(common::insist(complete).await.unwrap(), Written::Done);
+    assert_eq!(
+        recorded(&store.claim(again(request)).await.unwrap()),
+        "answer"
+    );
+}
+
+/// The same on a connection that has written nothing: `WAIT` speaks of what its
+/// own connection has written, and a new one has nothing to wait for.
+#[tokio::test]
+async fn a_completion_sent_again_over_a_new_connection_is_not_done_either() {
+    let (servers, store) = replicated().await;
+    let request = request();
+    let fence = won(&store.claim(request).await.unwrap()).fence;
+    let grant = grant(&request, fence);
+    servers.replicas[0].stop();
+    let record = Bytes::from("answer");
+    let complete = || store.complete(grant, record.clone(), RETENTION);
+    assert!(complete().await.is_err());
+    for _ in 0..3 {
+        let other = RedisStore::builder(servers.url()).min_replicas(1, 50 * MS);
+        let other = other.connect().await.unwrap();
+        let again = other.complete(grant, record.clone(), RETENTION).await;
+        assert!(told(&again.unwrap_err()).contains("0 of 1 replicas"));
+    }
+    servers.replicas[0].resume();
+    assert_eq!(common::insist(complete).await.unwrap(), Written::Done);
+}
+
+#[tokio::test]
+async fn a_handler_does_not_run_while_no_replica_answers() {
+    let (servers, store) = replicated().await;
+    servers.replicas[0].stop();
+    let runtime = Runtime::builder(store).build().unwrap();
+    let operation = Operation::new("pay");
+    let key = IdempotencyKey::new("k-1").unwrap();
+    let call = idem_core::Call {
+        slot: runtime.slot(&operation, &Scope::GLOBAL, &key),
+        operation,
+        fingerprint: FingerprintBuilder::new().finish(),
+        settings: runtime.settings(),
+    };
+    let work = async { panic!("it ran") };
+    let execution: Execution<()> = runtime
+        .execute(call, async {
+            let () = work.await;
+            Finish::Release { answer: () }
+        })
+        .await;
+    let Execution::StoreFailed(error) = execution else {
+        panic!("{execution:?}");
+    };
+    assert!(
+        matches!(
+            error,
+            StoreError::Underreplicated {
+                wanted: 1,
+                reached: 0
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+/// Writes that are in flight together share a `WAIT`.
+#[tokio::test]
+async fn many_writes_wait_as_one() {
+    let (servers, store) = replicated().await;
+    completed(&store, "answer").await;
+    let before = servers.master.calls("wait").await;
+    let store = Arc::new(store);
+    join_all((0..400).map(|_| {
+        let store = Arc::clone(&store);
+        async move { won(&store.claim(request()).await.unwrap()).fence }
+    }))
+    .await;
+    let waits = servers.master.calls("wait").await - before;
+    assert!(waits <= 40, "{waits} waits for 400 claims");
+}
