@@ -11,6 +11,7 @@
 use std::{
     path::PathBuf,
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -37,7 +38,7 @@ pub struct Lab {
     stdout: Lines<BufReader<ChildStdout>>,
     pub address: String,
     effects: PathBuf,
-    _directory: TempDir,
+    directory: Arc<TempDir>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -47,7 +48,15 @@ impl Lab {
     }
 
     pub async fn start_with(environment: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), environment).await
+    }
+
+    /// Another node of the same service: it writes into the same effects file.
+    pub async fn peer(&self, environment: &[(&str, &str)]) -> Self {
+        Self::start_in(Arc::clone(&self.directory), environment).await
+    }
+
+    async fn start_in(directory: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
         let effects = directory.path().join("effects");
         let mut child = Command::new(example("lab"))
             .env("PORT", "0")
@@ -72,7 +81,7 @@ impl Lab {
             stdout,
             address,
             effects,
-            _directory: directory,
+            directory,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
     }
@@ -109,6 +118,11 @@ impl Lab {
     /// Waits until `name` has had `count` effects.
     pub async fn until_effects(&self, name: &str, count: usize) {
         until(|| self.effects(name) >= count).await;
+    }
+
+    /// Sends SIGKILL and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Sends SIGTERM and waits for the end; the answer is what it printed since.
@@ -223,6 +237,24 @@ impl Call<'_> {
             status: parts.status,
             headers: parts.headers,
             body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    /// Sends it again, as a client does, until the answer is the handler's.
+    pub async fn insist(self) -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.clone().send().await;
+            let passes = match answer.status {
+                StatusCode::SERVICE_UNAVAILABLE => answer.problem() == "store-unavailable",
+                StatusCode::CONFLICT => answer.problem() == "in-progress",
+                _ => false,
+            };
+            if !passes {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "no answer but {answer:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }

@@ -15,11 +15,7 @@ pub(super) struct Trials {
 }
 
 impl Trials {
-    pub(super) async fn begin(
-        &mut self,
-        name: &'static str,
-        behaviour: BoxFuture<'static, ()>,
-    ) {
+    pub(super) async fn begin(&mut self, name: &'static str, behaviour: BoxFuture<'static, ()>) {
         while self.running.len() >= AT_ONCE {
             self.join_one().await;
         }
