@@ -13,7 +13,7 @@ use crate::{
     scripts::{By, PROBE},
 };
 
-/// The oldest version that has what the scripts use (`SET … PXAT`).
+/// The oldest version that has what the scripts use (`SET … KEEPTTL`; 6.0 is out of support).
 const OLDEST: (u64, u64) = (6, 2);
 
 /// Something at a server that may lose records. The store works all the same.

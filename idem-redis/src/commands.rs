@@ -44,9 +44,18 @@ pub(crate) enum Kind {
 /// A reply, and how many replicas have what was written before it.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) words: Vec<Value>,
+    pub(crate) answer: Answer,
     pub(crate) acknowledged: Acknowledged,
     pub(crate) server: String,
+}
+
+/// What a script answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// `1`: what was asked for, as nearly always.
+    Done,
+    /// What else there is to say.
+    Words(Vec<Value>),
 }
 
 /// One call of a script, before it is known where it goes.
@@ -156,15 +165,18 @@ impl Call<'_> {
 }
 
 fn reply(master: &Master, value: Value, acknowledged: Acknowledged) -> Result<Reply, StoreError> {
-    match value {
-        Value::Array(words) if !words.is_empty() => Ok(Reply {
-            words,
-            acknowledged,
-            server: master.name.clone(),
-        }),
-        other => Err(maybe_applied(Trouble::Strange {
-            server: master.name.clone(),
-            what: format!("{other:.100?}"),
-        })),
-    }
+    let server = master.name.clone();
+    let answer = match value {
+        Value::Int(1) => Answer::Done,
+        Value::Array(words) if !words.is_empty() => Answer::Words(words),
+        other => {
+            let what = format!("{other:.100?}");
+            return Err(maybe_applied(Trouble::Strange { server, what }));
+        }
+    };
+    Ok(Reply {
+        answer,
+        acknowledged,
+        server,
+    })
 }

@@ -100,7 +100,7 @@ pub enum SetupError {
     },
     /// The user may not do what idem needs.
     #[error(
-        "{server} denies {command} ({reply}): let the user run +eval +evalsha +get +getrange +set +time +scan +info +wait +asking +cluster|slots on the keys ~{namespace}:*"
+        "{server} denies {command} ({reply}): let the user run +eval +evalsha +get +getrange +set +pexpire +pttl +scan +info +wait +asking +cluster|slots on the keys ~{namespace}:*"
     )]
     Denied {
         /// Which one.

@@ -3,26 +3,33 @@
 //! # Version 1
 //!
 //! One slot is one key, `<namespace>:<64 hexadecimal digits>`, with one string
-//! value: a line of text, then the body. `GET` shows it as it is:
+//! value: a line of text, then the body. `GET` shows it as it is, and `PTTL`
+//! (or `PEXPIRETIME`) the time:
 //!
 //! ```text
-//! idem1 in-flight 2 2 t 1f0c…(32) 9ab3…(64) 1764040000000 172800000\n
-//! idem1 completed 1 1 - 1f0c…(32) 9ab3…(64) 1764126400000 86400000\n<record>
-//! │     │         │ │ │ │         │         │             │
-//! │     state     │ │ │ owner     fingerprint             │
-//! version         │ │ flags                 │             span, in milliseconds
-//!             fence attempt                 at: Unix time in milliseconds
+//! idem1 in-flight 2 2 t 1f0c…(32) 9ab3…(64) 172800000\n<steps>
+//! idem1 completed 1 1 - 1f0c…(32) 9ab3…(64) 86400000\n<record>
+//! │     │         │ │ │ │         │         │
+//! │     state     │ │ │ owner     │         span, in milliseconds
+//! version         │ │ flags       fingerprint
+//!             fence attempt
 //! ```
 //!
-//! | state | at | span | body | expires (`PEXPIRETIME`) |
-//! | --- | --- | --- | --- | --- |
-//! | `in-flight` | end of the lease | ttl + grace | steps | at + span; never under `r` |
-//! | `completed` | end of the ttl | grace | record | at + span |
-//! | `released` | end of the ttl | 0 | steps | at |
+//! | state | body | the key expires | so `PTTL` − span is |
+//! | --- | --- | --- | --- |
+//! | `in-flight` | steps | span after the lease | what is left of the lease |
+//! | `completed` | record | span (the grace) after the ttl | what is left of the ttl |
+//! | `released` | steps | at the end of the ttl, with span 0 | what is left of the ttl |
+//!
+//! So the time of a slot is its key's expiry: on the server's clock, carried
+//! over to replicas and into files as an absolute time, and there without one
+//! more command. A key whose expiry somebody has taken away has no time, and is
+//! refused like one that cannot be read.
 //!
 //! Flags are `-` or letters: `t`, the newest claim took over from an owner that
-//! fell silent; `r`, nobody takes over until an operator has resolved it. A step
-//! is `<bytes of name> <bytes of value>\n<name><value>\n`.
+//! fell silent; `r`, nobody takes over until an operator has resolved it (the
+//! span is 3,000 years then). A step is
+//! `<bytes of name> <bytes of value>\n<name><value>\n`.
 //!
 //! Another version is refused, never guessed at: see [`LayoutError`]. The
 //! version is not in the key's name, because a slot that nobody finds is a slot
@@ -31,7 +38,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use idem_core::{Completed, Fence, Fingerprint, OwnerId, Slot, SlotState, SlotView, StateKind};
+use idem_core::{
+    ClaimRequest, Completed, Fence, Fingerprint, OnCrash, OwnerId, Slot, SlotState, SlotView,
+    StateKind,
+};
 
 /// No header is longer, so that many can be read without their bodies.
 pub(crate) const LONGEST_HEADER: isize = 256;
@@ -52,6 +62,11 @@ pub enum LayoutError {
         /// How the value begins.
         beginning: String,
     },
+    /// Its key does not expire.
+    #[error(
+        "its key has no expiry, and with it the slot has no time: something has taken it away (PERSIST, or a copy without its ttl); give it one with PEXPIRE"
+    )]
+    NoExpiry,
     /// A key holds something that is no string.
     #[error(
         "its key holds no string: another program writes under these keys; give idem a namespace of its own"
@@ -83,7 +98,10 @@ enum State {
     Released,
 }
 
-/// A slot as it was read at the server's time `now`.
+/// How long a slot outlives its lease that nobody may take over.
+pub(crate) const FOR_EVER: u64 = 100_000_000_000_000;
+
+/// A slot as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     state: State,
@@ -91,16 +109,16 @@ pub(crate) struct Stored {
     attempt: u32,
     refuse: bool,
     fingerprint: Fingerprint,
-    /// Milliseconds of Unix time.
-    at: u64,
+    /// Until the key expires, in milliseconds.
+    expiry: u64,
     span: u64,
-    now: u64,
     body: Bytes,
 }
 
 impl Stored {
-    /// Reads a value, or the beginning of one with its whole header.
-    pub(crate) fn read(value: &Bytes, now: u64) -> Result<Self, LayoutError> {
+    /// Reads a value, or the beginning of one with its whole header, and its
+    /// key's `PTTL`.
+    pub(crate) fn read(value: &Bytes, expiry: i64) -> Result<Self, LayoutError> {
         let foreign = || LayoutError::of(value);
         let end = value
             .iter()
@@ -117,7 +135,6 @@ impl Stored {
             flags,
             owner,
             fingerprint,
-            at,
             span,
         ] = fields[..]
         else {
@@ -137,31 +154,35 @@ impl Stored {
             attempt: attempt_of(attempt).ok_or_else(foreign)?,
             refuse: flags.contains('r'),
             fingerprint: Fingerprint::from_bytes(unhex(fingerprint).ok_or_else(foreign)?),
-            at: number(at).ok_or_else(foreign)?,
+            expiry: u64::try_from(expiry).map_err(|_| LayoutError::NoExpiry)?,
             span: number(span).ok_or_else(foreign)?,
-            now,
             body: value.slice(end + 1..),
         })
     }
 
+    /// What is left of the lease, or of the ttl.
+    fn left(&self) -> Duration {
+        Duration::from_millis(self.expiry.saturating_sub(self.span))
+    }
+
     /// What a claim is told of a completed slot.
     pub(crate) fn completed(self) -> Option<Completed> {
-        let expired = self.at <= self.now;
-        let end = if expired {
-            self.at.saturating_add(self.span)
-        } else {
-            self.at
-        };
+        let left = self.left();
+        let expired = left.is_zero();
         (self.state == State::Completed).then_some(Completed {
             expired,
-            remaining: until(end, self.now),
+            remaining: if expired {
+                Duration::from_millis(self.expiry)
+            } else {
+                left
+            },
             record: self.body,
         })
     }
 
     /// What the slot is doing.
-    pub(crate) const fn kind(&self) -> StateKind {
-        match (self.state, self.at <= self.now, self.refuse) {
+    pub(crate) fn kind(&self) -> StateKind {
+        match (self.state, self.left().is_zero(), self.refuse) {
             (State::Completed, ..) => StateKind::Completed,
             (State::Released, ..) => StateKind::Released,
             (State::InFlight, false, _) => StateKind::InFlight,
@@ -172,21 +193,18 @@ impl Stored {
 
     /// What an operator is shown.
     pub(crate) fn view(self, slot: Slot) -> Result<SlotView, LayoutError> {
-        let end = self.at.saturating_add(self.span);
         let state = match self.kind() {
             StateKind::InFlight => SlotState::InFlight {
-                lease_left: until(self.at, self.now),
+                lease_left: self.left(),
             },
             StateKind::Lapsed => SlotState::Lapsed,
             StateKind::Unknown => SlotState::Unknown,
             StateKind::Completed => SlotState::Completed {
                 record: self.body.clone(),
-                expired: self.at <= self.now,
+                expired: self.left().is_zero(),
             },
             StateKind::Released => SlotState::Released,
         };
-        // Only an operator ends what nobody may take over.
-        let endless = self.state == State::InFlight && self.refuse;
         let checkpoints = match self.state {
             State::Completed => Vec::new(),
             State::InFlight | State::Released => {
@@ -194,6 +212,8 @@ impl Stored {
                 steps.into_iter().map(|(name, _)| name).collect()
             }
         };
+        // Only an operator ends what nobody may take over.
+        let endless = self.state == State::InFlight && self.refuse;
         Ok(SlotView {
             slot,
             state,
@@ -201,9 +221,29 @@ impl Stored {
             fence: self.fence,
             attempt: self.attempt,
             checkpoints,
-            deleted_in: (!endless).then(|| until(end, self.now)),
+            deleted_in: (!endless).then(|| Duration::from_millis(self.expiry)),
         })
     }
+}
+
+/// The value of a slot that was claimed for the first time, and how long its
+/// key lives if nothing more comes, in milliseconds.
+pub(crate) fn first(request: &ClaimRequest) -> (String, u64) {
+    let (flag, span) = match request.on_crash {
+        OnCrash::TakeOver => ('-', millis(request.retention.total())),
+        OnCrash::Refuse => ('r', FOR_EVER),
+    };
+    let value = format!(
+        "idem1 in-flight 1 1 {flag} {} {} {span}\n",
+        hex(request.owner.as_bytes()),
+        hex(request.fingerprint.as_bytes()),
+    );
+    (value, lifetime(millis(request.lease) + span))
+}
+
+/// A key cannot live for no time at all.
+pub(crate) fn lifetime(millis: u64) -> u64 {
+    millis.max(1)
 }
 
 /// The steps of a body, by name, in the order they were first written.
@@ -248,16 +288,11 @@ pub(crate) fn attempt_of(text: &str) -> Option<u32> {
     number(text).map(|attempt| u32::try_from(attempt).unwrap_or(u32::MAX))
 }
 
-fn until(at: u64, now: u64) -> Duration {
-    Duration::from_millis(at.saturating_sub(now))
-}
-
 /// Durations are whole milliseconds at the server, and never shorter than they
 /// were asked for. Beyond 3,000 years Lua's numbers would not hold their sum.
 pub(crate) fn millis(duration: Duration) -> u64 {
-    const LONGEST: u128 = 100_000_000_000_000;
-    let whole = duration.as_nanos().div_ceil(1_000_000).min(LONGEST);
-    u64::try_from(whole).unwrap_or(u64::MAX)
+    let whole = duration.as_nanos().div_ceil(1_000_000);
+    u64::try_from(whole).map_or(FOR_EVER, |whole| whole.min(FOR_EVER))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

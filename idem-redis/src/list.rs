@@ -113,10 +113,10 @@ async fn look_at(
     wanted: &[Slot],
     found: &mut Found,
 ) -> Result<(), StoreError> {
-    let mut headers = Pipeline::with_capacity(wanted.len() + 1);
-    headers.cmd("TIME");
+    let mut headers = Pipeline::with_capacity(2 * wanted.len());
     for slot in wanted {
         let key = store.commands.prefix.clone() + &hex(slot.as_bytes());
+        headers.cmd("PTTL").arg(&key);
         headers
             .cmd("GETRANGE")
             .arg(key)
@@ -124,15 +124,14 @@ async fn look_at(
             .arg(LONGEST_HEADER - 1);
     }
     let mut replies = ask(store, master, &headers).await?.into_iter();
-    let (seconds, micros): (u64, u64) = read(master, replies.next())?;
-    let now = seconds * 1000 + micros / 1000;
-    for (slot, reply) in wanted.iter().zip(replies) {
-        let value: Vec<u8> = read(master, Some(reply))?;
+    for slot in wanted {
+        let expiry: i64 = read(master, replies.next())?;
+        let value: Vec<u8> = read(master, replies.next())?;
         if value.is_empty() {
             // It has gone meanwhile.
             continue;
         }
-        let stored = Stored::read(&value.into(), now).map_err(|error| corrupt(*slot, error))?;
+        let stored = Stored::read(&value.into(), expiry).map_err(|error| corrupt(*slot, error))?;
         if query.state.is_none_or(|state| state == stored.kind()) {
             found.add(*slot);
         }

@@ -7,7 +7,8 @@ use idem_core::{Checkpoint, Claim, Claimed, Fence, Resolved, Slot, SlotView, Sto
 use redis::Value;
 
 use crate::{
-    commands::Reply,
+    commands::{Answer, Reply},
+    connect::Acknowledged,
     error::{Trouble, corrupt, maybe_applied},
     layout::{LayoutError, Stored, attempt_of, number, steps},
 };
@@ -20,10 +21,9 @@ struct Words {
 }
 
 impl Words {
-    fn of(slot: Slot, reply: Reply) -> Result<Self, StoreError> {
-        let server = reply.server;
-        let mut words = Vec::with_capacity(reply.words.len());
-        for word in reply.words {
+    fn of(slot: Slot, server: String, reply: Vec<Value>) -> Result<Self, StoreError> {
+        let mut words = Vec::with_capacity(reply.len());
+        for word in reply {
             match word {
                 Value::BulkString(bytes) => words.push(Bytes::from(bytes)),
                 other => return Err(strange(&server, &format!("{other:.100?}"))),
@@ -34,6 +34,9 @@ impl Words {
         if kind == "unreadable" {
             let beginning = rest.first().map_or(&b""[..], |beginning| &beginning[..]);
             return Err(corrupt(slot, LayoutError::of(beginning)));
+        }
+        if kind == "timeless" {
+            return Err(corrupt(slot, LayoutError::NoExpiry));
         }
         Ok(Self { server, kind, rest })
     }
@@ -63,9 +66,10 @@ impl Words {
         self.rest.get(index).cloned().ok_or_else(|| self.strange())
     }
 
-    /// A value that was read at a time.
+    /// A value and its key's `PTTL`.
     fn stored(&self, slot: Slot) -> Result<Stored, StoreError> {
-        Stored::read(&self.bytes(1)?, self.number(0)?).map_err(|error| corrupt(slot, error))
+        let expiry = self.text(0)?.parse().map_err(|_| self.strange())?;
+        Stored::read(&self.bytes(1)?, expiry).map_err(|error| corrupt(slot, error))
     }
 }
 
@@ -77,7 +81,17 @@ fn strange(server: &str, what: &str) -> StoreError {
 }
 
 pub(crate) fn claim(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
-    let words = Words::of(slot, reply)?;
+    let words = match reply.answer {
+        Answer::Done => {
+            return Ok(Claim::Claimed(Claimed {
+                fence: Fence::FIRST,
+                attempt: 1,
+                taken_over: false,
+                checkpoints: Vec::new(),
+            }));
+        }
+        Answer::Words(words) => Words::of(slot, reply.server, words)?,
+    };
     match &words.kind[..] {
         b"claimed" => {
             let steps = steps(&words.bytes(3)?).map_err(|error| corrupt(slot, error))?;
@@ -108,29 +122,33 @@ pub(crate) fn claim(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
 
 /// A write that too few replicas have may be gone tomorrow, so it is not done;
 /// sent again it is done as soon as they have it.
+fn replicated(acknowledged: Acknowledged) -> Result<(), StoreError> {
+    if acknowledged.is_enough() {
+        return Ok(());
+    }
+    Err(maybe_applied(Trouble::NotReplicated {
+        reached: acknowledged.reached,
+        wanted: acknowledged.wanted,
+    }))
+}
+
 pub(crate) fn written(slot: Slot, reply: Reply) -> Result<Written, StoreError> {
-    let acknowledged = reply.acknowledged;
-    let words = Words::of(slot, reply)?;
+    let words = match reply.answer {
+        Answer::Done => return replicated(reply.acknowledged).map(|()| Written::Done),
+        Answer::Words(words) => Words::of(slot, reply.server, words)?,
+    };
     match &words.kind[..] {
-        b"done" if acknowledged.is_enough() => Ok(Written::Done),
-        b"done" => Err(maybe_applied(Trouble::NotReplicated {
-            reached: acknowledged.reached,
-            wanted: acknowledged.wanted,
-        })),
         b"fenced" => Ok(Written::Fenced),
         _ => Err(words.strange()),
     }
 }
 
 pub(crate) fn resolved(slot: Slot, reply: Reply) -> Result<Resolved, StoreError> {
-    let acknowledged = reply.acknowledged;
-    let words = Words::of(slot, reply)?;
+    let words = match reply.answer {
+        Answer::Done => return replicated(reply.acknowledged).map(|()| Resolved::Done),
+        Answer::Words(words) => Words::of(slot, reply.server, words)?,
+    };
     match &words.kind[..] {
-        b"done" if acknowledged.is_enough() => Ok(Resolved::Done),
-        b"done" => Err(maybe_applied(Trouble::NotReplicated {
-            reached: acknowledged.reached,
-            wanted: acknowledged.wanted,
-        })),
         b"moved" => Ok(Resolved::Moved),
         b"owned" => Ok(Resolved::StillOwned {
             lease_left: words.millis(0)?,
@@ -140,7 +158,10 @@ pub(crate) fn resolved(slot: Slot, reply: Reply) -> Result<Resolved, StoreError>
 }
 
 pub(crate) fn view(slot: Slot, reply: Reply) -> Result<Option<SlotView>, StoreError> {
-    let words = Words::of(slot, reply)?;
+    let words = match reply.answer {
+        Answer::Done => return Err(strange(&reply.server, "a bare 1")),
+        Answer::Words(words) => Words::of(slot, reply.server, words)?,
+    };
     match &words.kind[..] {
         b"absent" => Ok(None),
         b"present" => {

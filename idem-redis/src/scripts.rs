@@ -11,9 +11,9 @@ pub(crate) struct Script {
 }
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal;)+) => {
+    ($($name:ident = $($file:literal)+;)+) => {
         $(pub(crate) static $name: Script = {
-            const TEXT: &str = concat!(include_str!("scripts/layout.lua"), include_str!($file));
+            const TEXT: &str = concat!($(include_str!(concat!("scripts/", $file, ".lua"))),+);
             Script {
                 text: TEXT,
                 hash: LazyLock::new(|| redis::Script::new(TEXT).get_hash().to_owned()),
@@ -22,15 +22,17 @@ macro_rules! scripts {
     };
 }
 
+// What nearly every call does stands before the layout's functions: Lua makes
+// each of them anew for every call that comes so far.
 scripts! {
-    CLAIM = "scripts/claim.lua";
-    RENEW = "scripts/renew.lua";
-    CHECKPOINT = "scripts/checkpoint.lua";
-    COMPLETE = "scripts/complete.lua";
-    RELEASE = "scripts/release.lua";
-    RESOLVE = "scripts/resolve.lua";
-    INSPECT = "scripts/inspect.lua";
-    PROBE = "scripts/probe.lua";
+    CLAIM = "claim_fresh" "layout" "claim";
+    RENEW = "layout" "renew";
+    CHECKPOINT = "layout" "checkpoint";
+    COMPLETE = "complete_first" "layout" "complete";
+    RELEASE = "layout" "release";
+    RESOLVE = "layout" "resolve";
+    INSPECT = "inspect";
+    PROBE = "probe";
 }
 
 /// How a script is named in a command.

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Resolution,
-    Resolved, Retention, Slot, SlotView, Store, StoreError, Written,
+    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Resolution, Resolved,
+    Retention, Slot, SlotView, Store, StoreError, Written,
 };
 
 use crate::{
     RedisStoreBuilder, SetupError,
     checks::{self, Hazard},
     commands::{Call, Commands, Kind},
-    layout::{millis, owner},
+    layout::{self, lifetime, millis, owner},
     list, reply,
     scripts::{self, Script},
 };
@@ -98,23 +98,12 @@ impl RedisStore {
 
 impl Store for RedisStore {
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
-        let fingerprint = crate::layout::hex(request.fingerprint.as_bytes());
-        let owner = owner(&request.owner);
-        let lease = millis(request.lease).to_string();
-        let retention = millis(request.retention.total()).to_string();
+        let (value, lifetime) = layout::first(&request);
+        let lifetime = lifetime.to_string();
         let call = Call {
             script: &scripts::CLAIM,
             kind: Kind::Write,
-            arguments: &[
-                fingerprint.as_bytes(),
-                owner.as_bytes(),
-                lease.as_bytes(),
-                retention.as_bytes(),
-                match request.on_crash {
-                    OnCrash::TakeOver => b"-",
-                    OnCrash::Refuse => b"r",
-                },
-            ],
+            arguments: &[value.as_bytes(), lifetime.as_bytes()],
         };
         let reply = self.commands.call(&request.slot, call).await?;
         let acknowledged = reply.acknowledged;
@@ -150,9 +139,10 @@ impl Store for RedisStore {
         record: Bytes,
         retention: Retention,
     ) -> Result<Written, StoreError> {
-        let ttl = millis(retention.ttl).to_string();
-        let grace = millis(retention.grace).to_string();
-        let arguments = [&record[..], ttl.as_bytes(), grace.as_bytes()];
+        let grace = millis(retention.grace);
+        let lifetime = lifetime(millis(retention.ttl) + grace).to_string();
+        let grace = grace.to_string();
+        let arguments = [&record[..], grace.as_bytes(), lifetime.as_bytes()];
         self.write(grant, &scripts::COMPLETE, &arguments).await
     }
 

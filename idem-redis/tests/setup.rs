@@ -163,11 +163,12 @@ async fn a_user_who_may_not_do_what_is_needed_is_refused_with_the_command() {
         "+get",
         "+getrange",
         "+set",
-        "+time",
+        "+pexpire",
+        "+pttl",
         "+info",
     ];
 
-    for missing in ["+get", "+set", "+time", "+getrange"] {
+    for missing in ["+get", "+set", "+pexpire", "+pttl", "+getrange"] {
         let rules: Vec<_> = enough.into_iter().filter(|rule| *rule != missing).collect();
         acl(&rules).await;
         let refusal = refusal(&url).await;
@@ -198,7 +199,7 @@ async fn a_user_who_may_not_do_what_is_needed_is_refused_with_the_command() {
     store.health().await.unwrap();
 
     // Not to be told what a server is like is no reason to refuse it.
-    acl(&enough[..7]).await;
+    acl(&enough[..8]).await;
     let store = RedisStore::connect(&url).await.unwrap();
     assert!(
         matches!(store.hazards(), [Hazard::Unknown { .. }]),
@@ -207,7 +208,7 @@ async fn a_user_who_may_not_do_what_is_needed_is_refused_with_the_command() {
     );
 
     // What is taken away later is said at the verb, and by health.
-    acl(&["~idem:*", "+eval", "+evalsha", "+time"]).await;
+    acl(&["~idem:*", "+eval", "+evalsha", "+pttl"]).await;
     let error = store.claim(common::request()).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
     assert!(told(&error).contains("widen the ACL"), "{}", told(&error));

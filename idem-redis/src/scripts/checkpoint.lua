@@ -1,6 +1,6 @@
 -- ARGV: owner, fence, name, value
 local owner, fence, name, value = unpack(ARGV)
-local slot = read()
+local slot = read(redis.call('GET', KEY))
 if slot == false then
   return unreadable()
 end
@@ -25,5 +25,5 @@ end
 if not known then
   kept[#kept + 1] = new
 end
-write(slot, table.concat(kept), not refuses(slot) and slot.at + slot.span or nil)
-return {'done'}
+write(slot, table.concat(kept), 'KEEPTTL')
+return 1

@@ -1,50 +1,43 @@
--- ARGV: fingerprint, owner, lease (ms), retention (ms), 'r' under refuse, else '-'
-local fingerprint, owner, lease, retention, refuse = unpack(ARGV)
-
-local function claimed(slot, body)
+local function claimed(slot)
   local taken = string.find(slot.flags, 't', 1, true) and 't' or '-'
-  return {'claimed', slot.fence, slot.attempt, taken, body}
+  return {'claimed', slot.fence, slot.attempt, taken, steps(slot)}
 end
 
-local slot = read()
-if slot == nil then
-  slot = {
-    state = 'in-flight', fence = '1', attempt = '1', flags = refuse, owner = owner,
-    fingerprint = fingerprint, span = tonumber(retention),
-  }
-  hold(slot, lease, '')
-  return claimed(slot, '')
-end
+local slot, new = read(value), read(ARGV[1])
 if not slot then
   return unreadable()
 end
-if slot.fingerprint ~= fingerprint then
+if slot.fingerprint ~= new.fingerprint then
   return {'mismatch'}
 end
-local now = clock()
-if slot.state == 'completed' then
-  return {'completed', whole(now), slot.value}
+local left = left(slot)
+if not left then
+  return {'timeless'}
 end
-local mine = slot.owner == owner
+if slot.state == 'completed' then
+  return {'completed', whole(left + slot.span), value}
+end
+local mine = slot.owner == new.owner
+local lease = ARGV[2] - new.span
 if slot.state == 'in-flight' then
   if mine then
     -- The reply to this very claim was lost.
-    hold(slot, lease, steps(slot))
-    return claimed(slot, steps(slot))
+    redis.call('PEXPIRE', KEY, whole(lease + slot.span))
+    return claimed(slot)
   end
-  if now < slot.at then
-    return {'in-flight', whole(slot.at - now)}
+  if left > 0 then
+    return {'in-flight', whole(left)}
   end
-  if refuses(slot) or refuse == 'r' then
+  if string.find(slot.flags .. new.flags, 'r', 1, true) then
     return {'unknown'}
   end
 elseif mine then
   -- A late copy of a claim that was won, executed and released.
   return {'in-flight', '0'}
 end
-local flags = (slot.state == 'in-flight' and 't' or '') .. (refuse == 'r' and 'r' or '')
-slot.flags = flags == '' and '-' or flags
-slot.state, slot.owner, slot.span = 'in-flight', owner, tonumber(retention)
-slot.fence, slot.attempt = whole(slot.fence + 1), whole(slot.attempt + 1)
-hold(slot, lease, steps(slot))
-return claimed(slot, steps(slot))
+local flags = (slot.state == 'in-flight' and 't' or '') .. string.gsub(new.flags, '-', '')
+new.flags = flags == '' and '-' or flags
+new.fence, new.attempt = whole(slot.fence + 1), whole(slot.attempt + 1)
+new.value, new.body = value, slot.body
+write_for(new, steps(new), lease)
+return claimed(new)

@@ -1,14 +1,9 @@
--- ARGV: owner, fence, record, ttl (ms), grace (ms)
-local owner, fence, record, ttl, grace = unpack(ARGV)
-local slot = read()
+local slot = read(value)
 if slot == false then
   return unreadable()
 end
-if not is_held(slot, owner, fence) or slot.state == 'released' then
-  return {'fenced'}
+if is_held(slot, ARGV[1], ARGV[2]) and slot.state == 'completed' then
+  -- The reply to this very verb was lost: the first bytes stay.
+  return 1
 end
-if slot.state == 'in-flight' then
-  finish(slot, record, ttl, grace)
-end
--- Or the reply to this very verb was lost: the first bytes stay.
-return {'done'}
+return {'fenced'}

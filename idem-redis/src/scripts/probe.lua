@@ -7,8 +7,9 @@ local function try(command, ...)
     denied[#denied + 1] = reply.err
   end
 end
-try('TIME')
-try('SET', KEY, 'probe', 'PXAT', whole((redis.pcall('TIME')[1] or 0) * 1000 + 60000))
-try('GET', KEY)
-try('GETRANGE', KEY, 0, 1)
+try('SET', KEYS[1], 'probe', 'PX', 60000)
+try('PEXPIRE', KEYS[1], 60000)
+try('PTTL', KEYS[1])
+try('GET', KEYS[1])
+try('GETRANGE', KEYS[1], 0, 1)
 return denied

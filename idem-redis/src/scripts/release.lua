@@ -1,5 +1,5 @@
 -- ARGV: owner, fence, ttl (ms)
-local slot = read()
+local slot = read(redis.call('GET', KEY))
 if slot == false then
   return unreadable()
 end
@@ -9,4 +9,4 @@ end
 if slot.state == 'in-flight' then
   let_go(slot, ARGV[3])
 end
-return {'done'}
+return 1

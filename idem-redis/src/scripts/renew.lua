@@ -1,10 +1,10 @@
 -- ARGV: owner, fence, lease (ms)
-local slot = read()
+local slot = read(redis.call('GET', KEY))
 if slot == false then
   return unreadable()
 end
 if not is_held(slot, ARGV[1], ARGV[2]) or slot.state ~= 'in-flight' then
   return {'fenced'}
 end
-hold(slot, ARGV[3], steps(slot))
-return {'done'}
+redis.call('PEXPIRE', KEY, whole(math.max(ARGV[3] + slot.span, 1)))
+return 1
