@@ -46,7 +46,7 @@ pub(crate) enum Kind {
 pub(crate) struct Reply {
     pub(crate) answer: Answer,
     pub(crate) acknowledged: Acknowledged,
-    pub(crate) server: String,
+    pub(crate) master: Arc<Master>,
 }
 
 /// What a script answers.
@@ -97,22 +97,16 @@ impl Commands {
         let nobody = || not_applied(Trouble::NobodyKeepsIt);
         let mut master = self.topology.master_of(key).await.ok_or_else(nobody)?;
         for _ in 0..MOST_HOPS {
-            master
-                .pool
-                .connected(hint)
-                .await
-                .map_err(|error| self.failed(&master, error))?;
-            sent.store(true, Relaxed);
             let command = call.command(by, key);
             let answer = match call.kind {
-                Kind::Write => master.pool.write(hint, command, asking).await,
+                Kind::Write => master.pool.write(hint, command, asking, sent).await,
                 Kind::Read | Kind::LocalWrite => {
-                    let answer = master.pool.call(hint, &command, asking).await;
+                    let answer = master.pool.call(hint, &command, asking, sent).await;
                     answer.map(|value| (value, Acknowledged::enough()))
                 }
             };
             let error = match answer {
-                Ok((value, acknowledged)) => return reply(&master, value, acknowledged),
+                Ok((value, acknowledged)) => return reply(master, value, acknowledged),
                 Err(CallError::Server(error)) => error,
                 Err(error) => return Err(self.failed(&master, error)),
             };
@@ -164,19 +158,22 @@ impl Call<'_> {
     }
 }
 
-fn reply(master: &Master, value: Value, acknowledged: Acknowledged) -> Result<Reply, StoreError> {
-    let server = master.name.clone();
+fn reply(
+    master: Arc<Master>,
+    value: Value,
+    acknowledged: Acknowledged,
+) -> Result<Reply, StoreError> {
     let answer = match value {
         Value::Int(1) => Answer::Done,
         Value::Array(words) if !words.is_empty() => Answer::Words(words),
         other => {
-            let what = format!("{other:.100?}");
+            let (server, what) = (master.name.clone(), format!("{other:.100?}"));
             return Err(maybe_applied(Trouble::Strange { server, what }));
         }
     };
     Ok(Reply {
         answer,
         acknowledged,
-        server,
+        master,
     })
 }

@@ -184,8 +184,6 @@ fn is_refusal(error: &RedisError) -> bool {
 /// A server that says no has done nothing: each script ends with its one write.
 fn refused(server: String, error: &ServerError) -> StoreError {
     let reply = format!("{} {}", error.code(), error.details().unwrap_or_default());
-    // Before Redis 7 an error inside a script is an ERR with the reply in its text.
-    let says = |word: &&str| reply.starts_with(*word) || reply.contains(&format!("-{word}"));
     let ready_later = [
         "LOADING",
         "BUSY",
@@ -195,18 +193,19 @@ fn refused(server: String, error: &ServerError) -> StoreError {
         "TRYAGAIN",
         "NOREPLICAS",
     ];
-    if ready_later.iter().any(says) {
+    if ready_later.iter().any(|word| says(error, word)) {
         return not_applied(Trouble::NotReady { server, reply });
     }
-    let reason = if says(&"OOM") {
+    let denied = ["user executing the script", "ACL failure in script"];
+    let reason = if says(error, "OOM") {
         format!("{server} is out of memory ({reply}): raise maxmemory, or shorten ttl and grace")
-    } else if says(&"NOPERM") || reply.contains("user executing the script") {
+    } else if says(error, "NOPERM") || denied.iter().any(|denied| reply.contains(denied)) {
         format!("{server} denies it ({reply}): widen the ACL of the user")
-    } else if says(&"MISCONF") {
+    } else if says(error, "MISCONF") {
         format!(
             "{server} takes no writes because it cannot persist them ({reply}): look at its disk and its log"
         )
-    } else if says(&"MOVED") || says(&"ASK") {
+    } else if says(error, "MOVED") || says(error, "ASK") {
         format!("{server} is a node of a cluster ({reply}): write redis-cluster://…")
     } else {
         format!("{server} answered {reply}")
@@ -214,16 +213,24 @@ fn refused(server: String, error: &ServerError) -> StoreError {
     StoreError::Refused { reason }
 }
 
+/// Whether an error is of this kind. Before Redis 7 an error inside a script is
+/// an `ERR` with the reply's own word somewhere in its text.
+fn says(error: &ServerError, word: &str) -> bool {
+    let mut words = error
+        .details()
+        .unwrap_or_default()
+        .split(|letter: char| !letter.is_ascii_uppercase());
+    error.code() == word || words.any(|said| said == word)
+}
+
 /// Whether a key holds something that is no string.
 pub(crate) fn is_wrong_type(error: &ServerError) -> bool {
-    let inside = |details: &str| details.contains("-WRONGTYPE");
-    error.code() == "WRONGTYPE" || error.details().is_some_and(inside)
+    says(error, "WRONGTYPE")
 }
 
 /// Whether the server takes no writes because it is none's master, or not any more.
 pub(crate) fn is_not_master(error: &ServerError) -> bool {
-    let inside = |details: &str| details.contains("-READONLY");
-    error.kind() == Some(ServerErrorKind::ReadOnly) || error.details().is_some_and(inside)
+    says(error, "READONLY")
 }
 
 /// Whether the server does not know the script by its hash.

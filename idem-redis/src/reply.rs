@@ -1,6 +1,6 @@
 //! What the scripts answer, in the words of the protocol.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{Checkpoint, Claim, Claimed, Fence, Resolved, Slot, SlotView, StoreError, Written};
@@ -8,25 +8,25 @@ use redis::Value;
 
 use crate::{
     commands::{Answer, Reply},
-    connect::Acknowledged,
+    connect::{Acknowledged, Master},
     error::{Trouble, corrupt, maybe_applied},
     layout::{LayoutError, Stored, attempt_of, number, steps},
 };
 
 /// The words of a reply: the first says what kind it is.
 struct Words {
-    server: String,
+    master: Arc<Master>,
     kind: Bytes,
     rest: Vec<Bytes>,
 }
 
 impl Words {
-    fn of(slot: Slot, server: String, reply: Vec<Value>) -> Result<Self, StoreError> {
+    fn of(slot: Slot, master: Arc<Master>, reply: Vec<Value>) -> Result<Self, StoreError> {
         let mut words = Vec::with_capacity(reply.len());
         for word in reply {
             match word {
                 Value::BulkString(bytes) => words.push(Bytes::from(bytes)),
-                other => return Err(strange(&server, &format!("{other:.100?}"))),
+                other => return Err(strange(&master, format!("{other:.100?}"))),
             }
         }
         let rest = words.split_off(words.len().min(1));
@@ -38,15 +38,12 @@ impl Words {
         if kind == "timeless" {
             return Err(corrupt(slot, LayoutError::NoExpiry));
         }
-        Ok(Self { server, kind, rest })
+        Ok(Self { master, kind, rest })
     }
 
     fn strange(&self) -> StoreError {
-        let kind = &self.kind;
-        strange(
-            &self.server,
-            &format!("{kind:?} with {} words", self.rest.len()),
-        )
+        let (kind, more) = (&self.kind, self.rest.len());
+        strange(&self.master, format!("{kind:?} with {more} words"))
     }
 
     fn number(&self, index: usize) -> Result<u64, StoreError> {
@@ -73,11 +70,9 @@ impl Words {
     }
 }
 
-fn strange(server: &str, what: &str) -> StoreError {
-    maybe_applied(Trouble::Strange {
-        server: server.to_owned(),
-        what: what.to_owned(),
-    })
+fn strange(master: &Master, what: String) -> StoreError {
+    let server = master.name.clone();
+    maybe_applied(Trouble::Strange { server, what })
 }
 
 pub(crate) fn claim(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
@@ -90,7 +85,7 @@ pub(crate) fn claim(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
                 checkpoints: Vec::new(),
             }));
         }
-        Answer::Words(words) => Words::of(slot, reply.server, words)?,
+        Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };
     match &words.kind[..] {
         b"claimed" => {
@@ -135,7 +130,7 @@ fn replicated(acknowledged: Acknowledged) -> Result<(), StoreError> {
 pub(crate) fn written(slot: Slot, reply: Reply) -> Result<Written, StoreError> {
     let words = match reply.answer {
         Answer::Done => return replicated(reply.acknowledged).map(|()| Written::Done),
-        Answer::Words(words) => Words::of(slot, reply.server, words)?,
+        Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };
     match &words.kind[..] {
         b"fenced" => Ok(Written::Fenced),
@@ -146,7 +141,7 @@ pub(crate) fn written(slot: Slot, reply: Reply) -> Result<Written, StoreError> {
 pub(crate) fn resolved(slot: Slot, reply: Reply) -> Result<Resolved, StoreError> {
     let words = match reply.answer {
         Answer::Done => return replicated(reply.acknowledged).map(|()| Resolved::Done),
-        Answer::Words(words) => Words::of(slot, reply.server, words)?,
+        Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };
     match &words.kind[..] {
         b"moved" => Ok(Resolved::Moved),
@@ -159,8 +154,8 @@ pub(crate) fn resolved(slot: Slot, reply: Reply) -> Result<Resolved, StoreError>
 
 pub(crate) fn view(slot: Slot, reply: Reply) -> Result<Option<SlotView>, StoreError> {
     let words = match reply.answer {
-        Answer::Done => return Err(strange(&reply.server, "a bare 1")),
-        Answer::Words(words) => Words::of(slot, reply.server, words)?,
+        Answer::Done => return Err(strange(&reply.master, "a bare 1".to_owned())),
+        Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };
     match &words.kind[..] {
         b"absent" => Ok(None),

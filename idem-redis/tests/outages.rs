@@ -1,5 +1,5 @@
 //! A server that is slow, stopped, killed, restarted, or at the end of a broken line.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod common;
 

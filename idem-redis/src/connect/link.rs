@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -89,25 +89,36 @@ impl Link {
         }))
     }
 
-    /// Waits until there is a connection.
-    pub(crate) async fn connected(&self) -> Result<(), CallError> {
-        self.live().await.map(drop).map_err(CallError::NotConnected)
+    /// Sends one command, after `ASKING` if it is to be let in on a slot that is
+    /// moving. Sets `sent` as soon as it may have been.
+    pub(crate) async fn call(
+        &self,
+        command: &Cmd,
+        asking: bool,
+        sent: &AtomicBool,
+    ) -> Result<Value, CallError> {
+        let live = self.live().await.map_err(CallError::NotConnected)?;
+        sent.store(true, Relaxed);
+        self.call_on(&live, command, asking).await
     }
 
-    /// Sends one command, after `ASKING` if it is to be let in on a slot that is moving.
-    pub(crate) async fn call(&self, command: &Cmd, asking: bool) -> Result<Value, CallError> {
-        if asking {
-            let mut pipeline = Pipeline::with_capacity(2);
-            pipeline.cmd("ASKING").add_command(command.clone());
-            let replies = self.call_all(&pipeline).await?;
-            let last = replies.into_iter().next_back().unwrap_or(Value::Nil);
-            return accepted(last);
-        }
-        let live = self.live().await.map_err(CallError::NotConnected)?;
+    async fn call_on(
+        &self,
+        live: &Arc<Live>,
+        command: &Cmd,
+        asking: bool,
+    ) -> Result<Value, CallError> {
         let mut connection = live.connection.clone();
-        let waiting = Waiting::new(self, &live);
-        let reply = connection.send_packed_command(command).await;
-        accepted(waiting.answered(reply)?)
+        let waiting = Waiting::new(self, live);
+        if !asking {
+            let reply = connection.send_packed_command(command).await;
+            return accepted(waiting.answered(reply)?);
+        }
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.cmd("ASKING").add_command(command.clone());
+        let replies = connection.send_packed_commands(&pipeline, 0, 2).await;
+        let last = waiting.answered(replies)?.pop();
+        accepted(last.unwrap_or(Value::Nil))
     }
 
     /// Sends many commands at once; a reply may be an error of its own.
@@ -126,10 +137,13 @@ impl Link {
         &self,
         command: Cmd,
         asking: bool,
+        sent: &AtomicBool,
     ) -> Result<(Value, Acknowledged), CallError> {
         let live = self.live().await.map_err(CallError::NotConnected)?;
+        sent.store(true, Relaxed);
         let Some(writer) = &live.writer else {
-            return Ok((self.call(&command, asking).await?, Acknowledged::enough()));
+            let value = self.call_on(&live, &command, asking).await?;
+            return Ok((value, Acknowledged::enough()));
         };
         let waiting = Waiting::new(self, &live);
         let reply = writer.write(command, asking).await;

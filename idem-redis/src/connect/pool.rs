@@ -1,5 +1,7 @@
 //! A few connections to one server.
 
+use std::sync::atomic::AtomicBool;
+
 use redis::{Cmd, Pipeline, Value};
 
 use super::{
@@ -30,17 +32,14 @@ impl Pool {
         &self.0[hint % self.0.len()]
     }
 
-    pub(crate) async fn connected(&self, hint: usize) -> Result<(), CallError> {
-        self.link(hint).connected().await
-    }
-
     pub(crate) async fn call(
         &self,
         hint: usize,
         command: &Cmd,
         asking: bool,
+        sent: &AtomicBool,
     ) -> Result<Value, CallError> {
-        self.link(hint).call(command, asking).await
+        self.link(hint).call(command, asking, sent).await
     }
 
     pub(crate) async fn call_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, CallError> {
@@ -52,8 +51,9 @@ impl Pool {
         hint: usize,
         command: Cmd,
         asking: bool,
+        sent: &AtomicBool,
     ) -> Result<(Value, Acknowledged), CallError> {
-        self.link(hint).write(command, asking).await
+        self.link(hint).write(command, asking, sent).await
     }
 
     /// Connects anew, because this server does not take writes any more.

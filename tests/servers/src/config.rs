@@ -18,7 +18,6 @@ impl Plan {
     pub(crate) fn server(port: u16) -> Self {
         Self::new(port, false).with(&[
             ("save", ""),
-            ("enable-debug-command", "yes"),
             // Without disks the first acknowledgement may come too early to be seen, and the next
             // one comes a second later. The file does not outlive the sync: a server that saves
             // nothing starts empty.
