@@ -11,6 +11,7 @@
 )]
 
 mod commands;
+mod connections;
 mod http;
 mod measure;
 mod memory;
@@ -38,5 +39,7 @@ async fn main() {
     };
     commands::compare(effort).await;
     http::compare(effort).await;
+    connections::with_replicas(effort).await;
+    connections::beside_large_records(effort).await;
     memory::count(effort).await;
 }

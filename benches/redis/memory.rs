@@ -1,62 +1,62 @@
 //! What a record takes at the server beside its payload.
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use futures_util::{StreamExt, stream};
-use idem_axum::{OnCrash, RedisStore, Store};
-use idem_core::{Claim, ClaimRequest, Fingerprint, Grant, OwnerId, Retention, Slot};
+use idem_axum::{RedisStore, Store};
 use idem_servers::Redis;
 
-use crate::measure::Effort;
-
-const RETENTION: Retention = Retention {
-    ttl: Duration::from_secs(24 * 60 * 60),
-    grace: Duration::from_secs(24 * 60 * 60),
+use crate::{
+    commands::{RETENTION, claim},
+    measure::Effort,
 };
 
 pub(crate) async fn count(effort: Effort) {
-    println!("\n| record's payload | bytes a record | beside its payload |");
-    println!("| --- | --- | --- |");
+    println!("\n| payload | bytes a record | a bare `SET` of it with an expiry | idem's own |");
+    println!("| --- | --- | --- | --- |");
     for payload in [0, 256, 1024, 16 * 1024] {
+        let record = Bytes::from(vec![b'x'; payload]);
         let redis = Redis::start().await;
         let store = RedisStore::connect(&redis.url()).await.unwrap();
-        let used = async || {
-            let memory = redis.info("memory").await;
-            memory["used_memory_dataset"].parse::<f64>().unwrap()
-        };
-        // The script cache and the client's buffers are there before.
-        keep(&store, payload).await;
-        let before = used().await;
-        let records = effort.operations;
-        stream::iter(0..records)
-            .for_each_concurrent(50, |_| keep(&store, payload))
-            .await;
-        let bytes = (used().await - before) / records as f64;
+        let kept = used(&redis, effort.operations, async || {
+            let grant = claim(&store).await;
+            let _ = store
+                .complete(grant, record.clone(), RETENTION)
+                .await
+                .unwrap();
+        })
+        .await;
+        let redis = Redis::start().await;
+        let connection = redis.connection().await;
+        let bare = used(&redis, effort.operations, async || {
+            let mut connection = connection.clone();
+            redis::cmd("SET")
+                .arg(format!("{:032x}", rand::random::<u128>()))
+                .arg(&record[..])
+                .arg("EX")
+                .arg(86_400)
+                .exec_async(&mut connection)
+                .await
+                .unwrap();
+        })
+        .await;
         println!(
-            "| {payload} B | {bytes:.0} B | {:.0} B |",
-            bytes - payload as f64
+            "| {payload} B | {kept:.0} B | {bare:.0} B | {:.0} B |",
+            kept - bare
         );
     }
 }
 
-async fn keep(store: &RedisStore, payload: usize) {
-    let request = ClaimRequest {
-        slot: Slot::from_bytes(rand::random()),
-        fingerprint: Fingerprint::from_bytes([7; 32]),
-        owner: OwnerId::random(),
-        lease: Duration::from_secs(30),
-        retention: RETENTION,
-        on_crash: OnCrash::TakeOver,
+/// What each of many takes of the server's memory.
+async fn used(redis: &Redis, records: usize, keep: impl AsyncFn()) -> f64 {
+    let used = async || {
+        let memory = redis.info("memory").await;
+        memory["used_memory_dataset"].parse::<f64>().unwrap()
     };
-    let Claim::Claimed(claimed) = store.claim(request).await.unwrap() else {
-        panic!("an absent slot was not won");
-    };
-    let grant = Grant {
-        slot: request.slot,
-        owner: request.owner,
-        fence: claimed.fence,
-    };
-    let record = Bytes::from(vec![b'x'; payload]);
-    let _ = store.complete(grant, record, RETENTION).await.unwrap();
+    // The script cache and the client's buffers are there before.
+    keep().await;
+    let before = used().await;
+    stream::iter(0..records)
+        .for_each_concurrent(50, |_| keep())
+        .await;
+    (used().await - before) / records as f64
 }

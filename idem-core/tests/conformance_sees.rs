@@ -180,6 +180,19 @@ where
     tokio::spawn(behaviour(subject(flaw))).await.is_ok()
 }
 
+#[tokio::test(start_paused = true)]
+async fn all_at_once_they_hold_or_each_that_does_not_is_named() {
+    every_behaviour(|| async { subject(Flaw::None) }).await;
+    let tried = tokio::spawn(async { every_behaviour(|| async { subject(Flaw::NoGrace) }).await });
+    let panic = tried.await.unwrap_err().into_panic();
+    let said = panic.downcast_ref::<String>().unwrap();
+    assert!(
+        said.contains("a_record_past_its_ttl_is_marked_and_still_answers: "),
+        "{said}"
+    );
+    assert!(!said.contains("an_absent_slot_is_claimed"), "{said}");
+}
+
 macro_rules! each_flaw_is_seen {
     ($($flaw:ident: $($behaviour:ident),+;)+) => {
         #[tokio::test(start_paused = true)]

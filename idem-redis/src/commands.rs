@@ -106,7 +106,12 @@ impl Commands {
                 }
             };
             let error = match answer {
-                Ok((value, acknowledged)) => return reply(master, value, acknowledged),
+                Ok((value, acknowledged)) => {
+                    if !acknowledged.is_enough() {
+                        self.topology.doubt(&master);
+                    }
+                    return reply(master, value, acknowledged);
+                }
                 Err(CallError::Server(error)) => error,
                 Err(error) => return Err(self.failed(&master, error)),
             };

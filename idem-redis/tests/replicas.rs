@@ -13,7 +13,7 @@ use idem_core::{
     Scope, SlotState, Store, StoreError, Written,
 };
 use idem_redis::RedisStore;
-use idem_servers::Replicated;
+use idem_servers::{Replicated, Sentinels};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -137,6 +137,34 @@ async fn a_handler_does_not_run_while_no_replica_answers() {
         ),
         "{error:?}"
     );
+}
+
+/// A master that is cut off from its replicas has a successor, perhaps, and
+/// still answers: whoever waits for replicas finds the successor.
+#[tokio::test]
+async fn a_master_without_replicas_is_left_for_the_one_that_the_sentinels_name_now() {
+    let servers = Sentinels::start(false).await;
+    let store = RedisStore::builder(servers.url()).min_replicas(1, 50 * MS);
+    let store = store.connect().await.unwrap();
+    completed(&store, "answer").await;
+
+    let successor = Replicated::start(1, false).await;
+    let port = successor.port().to_string();
+    for sentinel in &servers.sentinels {
+        let name = servers.name();
+        sentinel.command(&["SENTINEL", "REMOVE", name]).await;
+        sentinel
+            .command(&["SENTINEL", "MONITOR", name, "127.0.0.1", &port, "2"])
+            .await;
+    }
+    servers.servers.replicas[0].kill();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while let Err(error) = store.claim(request()).await {
+        assert!(tokio::time::Instant::now() < deadline, "{error:?}");
+        tokio::time::sleep(20 * MS).await;
+    }
+    let connected = successor.master.info("commandstats").await;
+    assert!(connected.contains_key("cmdstat_wait"), "{connected:?}");
 }
 
 /// Writes that are in flight together share a `WAIT`.

@@ -22,6 +22,9 @@ use super::replicas::{Acknowledged, Replicas, Writer};
 /// one is replaced: the server's machine may be gone without a word.
 const SILENCE: Duration = Duration::from_millis(250);
 
+/// A connection is not left for another while it is younger.
+const YOUTH: Duration = Duration::from_secs(1);
+
 /// How long to pause between attempts to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reconnect {
@@ -70,6 +73,7 @@ enum Line {
 
 /// An open connection.
 struct Live {
+    since: Instant,
     connection: MultiplexedConnection,
     /// How many replies it has given: to see whether it is silent.
     replies: AtomicU64,
@@ -151,10 +155,14 @@ impl Link {
         Ok((accepted(value)?, acknowledged))
     }
 
-    /// Takes the next connection instead of this one: it leads to the wrong server.
+    /// Takes another connection from now on, because this one may lead to the
+    /// wrong server; not if it is new, or a server that is the right one and in
+    /// trouble would be connected to all the time.
     pub(crate) fn leave(&self) {
         let mut state = self.0.lock();
-        if let Line::Up(_) = state.line {
+        if let Line::Up(live) = &state.line
+            && live.since.elapsed() >= YOUTH
+        {
             state.line = Line::Idle;
         }
     }
@@ -203,6 +211,7 @@ impl Inner {
                     .replicas
                     .map(|replicas| Writer::new(connection.clone(), replicas));
                 let live = Arc::new(Live {
+                    since: Instant::now(),
                     connection,
                     replies: AtomicU64::new(0),
                     writer,

@@ -118,7 +118,8 @@ impl Topology {
         }
     }
 
-    /// A master does not answer, or is none any more.
+    /// A master does not answer, is none any more, or has no replicas, as one
+    /// that was cut off from them and has a successor: finds out who is now.
     pub(crate) fn doubt(&self, master: &Master) {
         master.pool.leave();
         if let Self::Cluster(cluster) = self {
