@@ -46,6 +46,7 @@
 //! | --- | --- |
 //! | any store | never concurrent with itself under a live lease; never again after its record is stored |
 //! | any store, process dies between effect and record | runs again at takeover (at least once), or with `on_crash = "refuse"` never (at most once) |
+//! | Redis with failover | as durable as acknowledged: `min_replicas` makes a claim wait for its replicas, and refuse if they don't answer |
 //!
 //! # The parts
 //!

@@ -99,8 +99,8 @@ impl RedisStoreBuilder {
     }
 
     /// How many connections to hold to each server. 1 by default: commands
-    /// share it without waiting for each other's replies. More keep small
-    /// records from waiting behind large ones.
+    /// share it without waiting for each other's replies, and on loopback more
+    /// of them were no faster, not even beside replays of 1 MiB.
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
@@ -147,6 +147,7 @@ impl RedisStoreBuilder {
     /// The certificates, in PEM, that a server's must be signed by, instead of
     /// the system's.
     #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         let certificates = self.certificates.get_or_insert_with(no_certificates);
         certificates.root_cert = Some(pem.into());
@@ -155,6 +156,7 @@ impl RedisStoreBuilder {
 
     /// The certificate and key, in PEM, that we show to the server.
     #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn client_certificate(
         mut self,
         certificate: impl Into<Vec<u8>>,
