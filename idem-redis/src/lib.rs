@@ -81,9 +81,14 @@
 //! claim is refused. A master that is cut off from its replicas cannot take claims either, which is
 //! the point, and the store looks for its successor.
 //!
-//! On one server the file decides: with `appendonly yes` a server that is killed loses nothing that
-//! it has answered, and one whose machine loses power loses up to a second, or nothing with
-//! `appendfsync always`.
+//! On one server the file decides. With `appendonly yes` and `appendfsync always` a server that is
+//! killed, or whose machine loses power, has lost nothing that it has answered. With `everysec`, the
+//! default, it may lack the last second or two **also when only its process is killed**: while the
+//! file is being synced the server answers what it has not written yet (710 of 95,568 answered writes
+//! were gone after one of 15 kills here, and none after 15 with `always`). The start warns of it.
+//!
+//! Leases go on while a server is down. An execution whose lease lapses during an outage may be taken
+//! over as soon as the server is back, by whoever comes first; let leases be longer than outages.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -62,7 +62,8 @@ async fn a_stopped_server_fails_verbs_in_time_and_is_found_again() {
 
 #[tokio::test]
 async fn a_killed_server_is_said_to_be_unreachable_and_found_again_with_its_records() {
-    let redis = Redis::start_with(&[("appendonly", "yes")]).await;
+    let file = [("appendonly", "yes"), ("appendfsync", "always")];
+    let redis = Redis::start_with(&file).await;
     let store = quick(&redis.url()).connect().await.unwrap();
     let before = completed(&store, "answer").await;
     redis.kill();

@@ -78,23 +78,37 @@ async fn a_server_that_drops_records_is_refused_unless_that_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_server_that_persists_nothing_is_a_hazard() {
+async fn what_a_server_may_forget_is_a_hazard() {
     let redis = Redis::start().await;
-    let store = RedisStore::connect(&redis.url()).await.unwrap();
-    let [hazard @ Hazard::NothingPersisted { .. }] = store.hazards() else {
-        panic!("{:?}", store.hazards());
+    let set = async |name: &str, value: &str| {
+        redis.command(&["CONFIG", "SET", name, value]).await;
     };
+    let told = async || {
+        let store = RedisStore::connect(&redis.url()).await.unwrap();
+        let told = store.hazards().iter().map(ToString::to_string);
+        told.collect::<Vec<_>>().join("\n")
+    };
+    let nothing = told().await;
     assert!(
-        hazard.to_string().contains("set appendonly to yes"),
-        "{hazard}"
+        nothing.contains("keeps nothing over a restart"),
+        "{nothing}"
     );
-    redis.command(&["CONFIG", "SET", "appendonly", "yes"]).await;
-    let store = RedisStore::connect(&redis.url()).await.unwrap();
-    assert_eq!(store.hazards(), []);
-    redis.command(&["CONFIG", "SET", "appendonly", "no"]).await;
-    redis.command(&["CONFIG", "SET", "save", "3600 1"]).await;
-    let store = RedisStore::connect(&redis.url()).await.unwrap();
-    assert_eq!(store.hazards(), []);
+    assert!(nothing.contains("set appendonly to yes"), "{nothing}");
+    set("save", "3600 1").await;
+    assert!(told().await.contains("since its last snapshot"));
+    set("appendonly", "yes").await;
+    assert!(told().await.contains("set appendfsync to always"));
+    set("appendfsync", "always").await;
+    assert_eq!(told().await, "");
+
+    // Replicas know what a master forgets.
+    set("appendfsync", "everysec").await;
+    let replicated = RedisStore::builder(redis.url()).min_replicas(1, Duration::from_millis(10));
+    let replicated = replicated.connect().await.unwrap();
+    assert!(matches!(
+        replicated.hazards(),
+        [Hazard::TooFewReplicas { .. }]
+    ));
 }
 
 #[tokio::test]

@@ -15,7 +15,9 @@ use crate::{
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Short, because a lease that lapsed while the store was away may be taken over
+/// as soon as it is back: whoever comes first counts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// An execution that owns its slot. Dropped without an end, it falls silent and
 /// its lease lapses.

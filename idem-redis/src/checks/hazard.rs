@@ -19,6 +19,17 @@ pub enum Hazard {
         /// Which server.
         server: String,
     },
+    /// It keeps snapshots, and forgets what came after the last one.
+    OnlySnapshots {
+        /// Which server.
+        server: String,
+    },
+    /// What it has answered in the last second or two it may not know any more
+    /// after a restart, also when only its process was killed.
+    LastSecond {
+        /// Which server.
+        server: String,
+    },
     /// It has fewer replicas than every write is to wait for.
     TooFewReplicas {
         /// Which server.
@@ -47,6 +58,14 @@ impl fmt::Display for Hazard {
             Self::NothingPersisted { server } => write!(
                 f,
                 "{server} keeps nothing over a restart, and a lost record is an effect that happens twice: set appendonly to yes"
+            ),
+            Self::OnlySnapshots { server } => write!(
+                f,
+                "{server} forgets all since its last snapshot when it is killed, and a lost record is an effect that happens twice: set appendonly to yes"
+            ),
+            Self::LastSecond { server } => write!(
+                f,
+                "{server} may forget the last second or two when it is killed (appendfsync is not always), and a lost record is an effect that happens twice: set appendfsync to always, or let every write wait for a replica (min_replicas)"
             ),
             Self::TooFewReplicas {
                 server,

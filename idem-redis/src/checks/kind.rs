@@ -44,18 +44,22 @@ impl Expected {
 
 pub(super) struct Info {
     fields: HashMap<String, String>,
-    /// Whether snapshots are taken; when that is not told, they may be.
-    saves: bool,
+    /// What `CONFIG` says; empty when it says nothing.
+    config: HashMap<String, String>,
 }
 
 impl Info {
-    pub(super) fn read(text: &str, saves: bool) -> Self {
+    pub(super) fn read(text: &str, config: HashMap<String, String>) -> Self {
         let fields = text
             .lines()
             .filter_map(|line| line.split_once(':'))
             .map(|(field, value)| (field.to_owned(), value.trim_end().to_owned()))
             .collect();
-        Self { fields, saves }
+        Self { fields, config }
+    }
+
+    fn config(&self, name: &str) -> Option<&str> {
+        self.config.get(name).map(String::as_str)
     }
 
     fn text(&self, field: &str) -> &str {
@@ -135,11 +139,24 @@ pub(super) fn check_keeping(
         let server = server.clone();
         hazards.push(Hazard::Evicts { server, policy });
     }
-    let persisted = info.number("aof_enabled") == 1 || info.saves;
-    if !persisted {
-        let server = server.clone();
-        hazards.push(Hazard::NothingPersisted { server });
-    }
+    let persists = match (info.number("aof_enabled") == 1, needs.replicas) {
+        (false, _) if info.config("save") == Some("") => {
+            let server = server.clone();
+            Some(Hazard::NothingPersisted { server })
+        }
+        // Its replicas know what it forgets.
+        (_, 1..) => None,
+        (false, 0) => Some(Hazard::OnlySnapshots {
+            server: server.clone(),
+        }),
+        (true, 0) => match info.config("appendfsync") {
+            Some("always") | None => None,
+            Some(_) => Some(Hazard::LastSecond {
+                server: server.clone(),
+            }),
+        },
+    };
+    hazards.extend(persists);
     let connected = info.number("connected_slaves");
     if connected < u64::from(needs.replicas) {
         hazards.push(Hazard::TooFewReplicas {
@@ -165,7 +182,8 @@ mod tests {
     use super::*;
 
     fn kind(info: &str, expected: Expected) -> Result<(), String> {
-        check_kind("it", &Info::read(info, true), expected).map_err(|error| error.to_string())
+        check_kind("it", &Info::read(info, HashMap::new()), expected)
+            .map_err(|error| error.to_string())
     }
 
     #[test]

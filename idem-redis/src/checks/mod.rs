@@ -132,7 +132,10 @@ pub(crate) async fn health(commands: &Commands) -> Result<(), StoreError> {
 async fn info(master: &Master) -> Result<Result<Info, String>, SetupError> {
     let mut questions = Pipeline::new();
     questions.cmd("INFO");
-    questions.cmd("CONFIG").arg("GET").arg("save");
+    let settings = ["save", "appendfsync"];
+    for setting in settings {
+        questions.cmd("CONFIG").arg("GET").arg(setting);
+    }
     let answers = master.pool.call_all(&questions).await;
     let answers = answers.map_err(|error| unreachable(master, error))?;
     let mut answers = answers.into_iter();
@@ -143,11 +146,13 @@ async fn info(master: &Master) -> Result<Result<Info, String>, SetupError> {
             what: error.to_string(),
         })?,
     };
-    let config: Option<Vec<String>> = answers
-        .next()
-        .and_then(|answer| FromRedisValue::from_redis_value(answer).ok());
-    let saves = config.is_none_or(|config| config.get(1).is_none_or(|save| !save.is_empty()));
-    Ok(Ok(Info::read(&text, saves)))
+    // Where CONFIG is denied, as by many who run Redis for others, nothing is told.
+    let config = answers
+        .filter_map(|answer| Vec::<String>::from_redis_value(answer).ok())
+        .filter_map(|pair| pair.try_into().ok())
+        .map(|[name, value]: [String; 2]| (name, value))
+        .collect();
+    Ok(Ok(Info::read(&text, config)))
 }
 
 enum Probe {
