@@ -121,12 +121,6 @@ async fn stall_and_die(proxy: &Proxy, master: &Redis) {
     master.kill();
 }
 
-/// As the replica of its successor: until there is one, every write is refused.
-async fn come_back(proxy: &Proxy, master: &Redis) {
-    proxy.heal();
-    master.restart().await;
-}
-
 async fn with_sentinels(min_replicas: u32) -> usize {
     let servers = Sentinels::start_with(&SentinelOptions {
         via_proxy: true,
@@ -137,7 +131,8 @@ async fn with_sentinels(min_replicas: u32) -> usize {
     let fail = async {
         stall_and_die(servers.proxy(), &servers.servers.master).await;
         servers.until_failover(old).await;
-        come_back(servers.proxy(), &servers.servers.master).await;
+        // Until its successor has a replica, every write is refused.
+        servers.bring_back().await;
     };
     Box::pin(twice(&servers.url(), min_replicas, fail)).await
 }
@@ -153,7 +148,9 @@ async fn with_a_cluster(min_replicas: u32) -> usize {
     let fail = async {
         stall_and_die(proxy, &master.redis).await;
         servers.until_failover(0).await;
-        come_back(proxy, &master.redis).await;
+        // As a replica of its successor.
+        proxy.heal();
+        master.redis.restart().await;
     };
     Box::pin(twice(&servers.url(), min_replicas, fail)).await
 }

@@ -9,7 +9,7 @@ use crate::ports;
 use crate::proxy::Proxy;
 use crate::redis::Redis;
 use crate::replicated::Replicated;
-use crate::waiting::{until_or, until_some};
+use crate::waiting::{until, until_or, until_some};
 
 /// The name under which the sentinels know the master.
 const NAME: &str = "mymaster";
@@ -197,6 +197,32 @@ impl Sentinels {
         let ask = self.server(new?).query::<String>(&["INFO", "replication"]);
         let info = ask.await.ok()?;
         new.filter(|_| info.contains("role:master"))
+    }
+
+    /// Brings the first master back as a replica of the one there is now. The
+    /// sentinels would do it too, mostly within seconds; this is for those who
+    /// test something else.
+    pub async fn bring_back(&self) {
+        let old = &self.servers.master;
+        if let Some(proxy) = &self.servers.proxy {
+            proxy.heal();
+        }
+        old.restart().await;
+        until("the old master follows the new one", async || {
+            let new = self.master_port().await;
+            let info = old.info("replication").await;
+            let is = |field: &str, value: &str| info.get(field).is_some_and(|is| is == value);
+            if new == self.servers.port() {
+                // Its turn again.
+                return is("role", "master");
+            }
+            let new = new.to_string();
+            if !is("master_port", &new) {
+                old.command(&["REPLICAOF", "127.0.0.1", &new]).await;
+            }
+            is("master_port", &new) && is("master_link_status", "up")
+        })
+        .await;
     }
 
     fn awake(&self) -> impl Iterator<Item = &Redis> {
