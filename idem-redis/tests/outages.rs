@@ -1,5 +1,10 @@
 //! A server that is slow, stopped, killed, restarted, or at the end of a broken line.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod common;
 
@@ -81,6 +86,52 @@ async fn a_killed_server_is_said_to_be_unreachable_and_found_again_with_its_reco
     let claim = insist(|| store.claim(again(before))).await.unwrap();
     assert_eq!(recorded(&claim), "answer");
     insist(|| store.health()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reply_lost_with_its_connection_leaves_open_whether_it_was_applied() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::start(redis.port()).await;
+    let store = quick(&proxy.url()).connect().await.unwrap();
+    completed(&store, "answer").await;
+    proxy.reset_after_request(1);
+    let error = fails(&store).await;
+    assert_eq!(proxy.lost_replies(), 1);
+    assert!(error.is_ambiguous() && error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_does_not_knock_all_the_time() {
+    let redis = Redis::start().await;
+    let pause = 10 * common::SECOND;
+    let store = RedisStore::builder(redis.url()).reconnect(pause, pause);
+    let store = store.connect().await.unwrap();
+    let mut inside = redis.connection().await;
+    let mut ask = async |words: &[&str]| {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command
+            .query_async::<redis::Value>(&mut inside)
+            .await
+            .unwrap()
+    };
+    ask(&["CONFIG", "SET", "maxclients", "1"]).await;
+    ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    for _ in 0..200 {
+        assert!(store.claim(request()).await.is_err());
+    }
+    let redis::Value::BulkString(stats) = ask(&["INFO", "stats"]).await else {
+        panic!("INFO is a text");
+    };
+    let stats = String::from_utf8(stats).unwrap();
+    let rejected = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("rejected_connections:"));
+    let rejected: u32 = rejected.unwrap().parse().unwrap();
+    assert!(
+        (1..=3).contains(&rejected),
+        "{rejected} attempts to connect"
+    );
 }
 
 /// While it is down, nobody waits for a connection that cannot be made.

@@ -109,3 +109,30 @@ pub(crate) fn at(like: &ConnectionAddr, (host, port): (String, u16)) -> Connecti
         _ => ConnectionAddr::Tcp(host, port),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use idem_servers::Replicated;
+    use redis::IntoConnectionInfo;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_replica_is_not_taken_for_the_master() {
+        let servers = Replicated::start(1, false).await;
+        let dialer = Dialer {
+            timeout: Duration::from_secs(5),
+            #[cfg(feature = "tls")]
+            certificates: None,
+        };
+        for (server, is) in [(&servers.master, true), (&servers.replicas[0], false)] {
+            let info = server.url().as_str().into_connection_info().unwrap();
+            let mut connection = dialer.dial(&info).await.unwrap();
+            let answer = is_master(&mut connection, &info).await;
+            assert_eq!(answer.is_ok(), is, "{answer:?}");
+        }
+    }
+}
