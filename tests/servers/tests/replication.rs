@@ -86,7 +86,8 @@ async fn a_frozen_link_holds_until_it_heals() {
     for replica in &servers.replicas {
         until("it arrives", async || has(replica, "k").await).await;
     }
-    assert_eq!(set_and_wait(master, "l", 5_000).await, 1);
+    // One was asked for; of two, both may have it by then.
+    assert!(set_and_wait(master, "l", 5_000).await >= 1);
 }
 
 #[tokio::test]
