@@ -36,7 +36,9 @@ async fn redis(url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
             .map_err(|error| format!("IDEM_MIN_REPLICAS: {error}"))?;
         store = store.min_replicas(replicas, std::time::Duration::from_millis(100));
     }
-    Ok(Idempotency::builder(store.connect().await?))
+    // Its text says what to do, and `main` would show its fields.
+    let store = store.connect().await.map_err(|error| error.to_string())?;
+    Ok(Idempotency::builder(store))
 }
 
 #[cfg(not(feature = "redis"))]
