@@ -138,7 +138,7 @@ async fn replies_lost_with_their_connections_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_service_whose_redis_is_gone_says_so_at_once_and_is_not_healthy() {
+async fn a_service_whose_redis_is_gone_refuses_and_runs_nothing() {
     let redis = Redis::start().await;
     let lab = Lab::start_with(&[("IDEM_STORE", &redis.url())]).await;
     redis.kill();

@@ -2,14 +2,11 @@
 //! threads, and (invariant I8) behind networks that lose or repeat every command.
 #![cfg(feature = "testing")]
 
-mod common;
-
 use std::{sync::Arc, time::Duration};
 
-use common::insisting::Insisting;
 use idem_core::{
-    MemoryStore,
-    testing::{Fault, TestClock, conformance::Subject},
+    MemoryStore, Store,
+    testing::{ChaosStore, Fault, Insisting, TestClock, conformance::Subject},
 };
 
 mod on_a_paused_clock {
@@ -39,14 +36,18 @@ mod on_real_threads {
     );
 }
 
-fn insisting(fault: Fault) -> Subject<Insisting> {
-    Subject::new(Arc::new(Insisting::new(fault)), TestClock::paused())
+/// Every command meets the fault once, and is sent again when its reply is lost.
+fn insisting(fault: Fault) -> Subject<impl Store> {
+    let chaos = ChaosStore::new(MemoryStore::new());
+    let network = chaos.clone();
+    let store = Insisting::new(chaos, move |verb| network.plan().next(verb, fault));
+    Subject::new(Arc::new(store), TestClock::paused())
 }
 
 mod i8_when_every_reply_is_lost_once {
     use super::*;
 
-    async fn store() -> Subject<Insisting> {
+    async fn store() -> Subject<impl Store> {
         insisting(Fault::FailAfter)
     }
 
@@ -59,7 +60,7 @@ mod i8_when_every_reply_is_lost_once {
 mod i8_when_every_command_is_lost_once {
     use super::*;
 
-    async fn store() -> Subject<Insisting> {
+    async fn store() -> Subject<impl Store> {
         insisting(Fault::LoseCommand)
     }
 
@@ -72,7 +73,7 @@ mod i8_when_every_command_is_lost_once {
 mod i8_when_every_command_arrives_twice {
     use super::*;
 
-    async fn store() -> Subject<Insisting> {
+    async fn store() -> Subject<impl Store> {
         insisting(Fault::Twice)
     }
 

@@ -131,7 +131,9 @@ impl RedisStoreBuilder {
     /// yet, and a lost record is an effect that happens again. What is promised
     /// with it, and what is not, is on the [crate's page](crate#failover).
     ///
-    /// Keep the timeout well under [`command_timeout`](Self::command_timeout).
+    /// The timeout must be shorter than
+    /// [`command_timeout`](Self::command_timeout): a verb whose time is up
+    /// cannot withdraw its claim any more.
     pub const fn min_replicas(mut self, replicas: u32, timeout: Duration) -> Self {
         self.min_replicas = Some((replicas, timeout));
         self
@@ -190,6 +192,15 @@ impl RedisStoreBuilder {
                 .map_or(Ok(()), crate::tls::check)?;
         }
         let namespace = checked_namespace(self.namespace)?;
+        let min_replicas = self.min_replicas.filter(|(count, _)| *count > 0);
+        if let Some((_, timeout)) = min_replicas
+            && timeout >= self.command_timeout
+        {
+            return Err(SetupError::ReplicasTooSlow {
+                timeout,
+                command_timeout: self.command_timeout,
+            });
+        }
         let dialer = Dialer {
             timeout: self.connect_timeout,
             #[cfg(feature = "tls")]
@@ -197,16 +208,16 @@ impl RedisStoreBuilder {
         };
         let needs = Needs {
             namespace: namespace.clone(),
-            replicas: self.min_replicas.map_or(0, |(count, _)| count),
+            replicas: min_replicas.map_or(0, |(count, _)| count),
             allow_eviction: self.allow_eviction,
         };
         let settings = Settings {
             connections: self.connections,
             reconnect: self.reconnect,
-            replicas: self.min_replicas.map(|(count, timeout)| Replicas {
+            replicas: min_replicas.map(|(count, timeout)| Replicas {
                 count,
                 timeout,
-                give_up: self.command_timeout.max(timeout) + timeout,
+                give_up: self.command_timeout + timeout,
             }),
         };
         let expected = checks::Expected::of(&address);

@@ -30,15 +30,13 @@ pub(crate) struct Commands {
     pub(crate) deadline: Duration,
 }
 
-/// Whether a script changes its slot.
+/// When a call is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// It only looks.
-    Read,
-    /// Its change is done when the replicas that the store waits for have it.
-    Write,
-    /// Its change counts at once.
-    LocalWrite,
+pub(crate) enum Done {
+    /// As soon as the master answers.
+    Here,
+    /// When the replicas that the store waits for have what it wrote.
+    Replicated,
 }
 
 /// A reply, and how many replicas have what was written before it.
@@ -61,7 +59,7 @@ pub(crate) enum Answer {
 /// One call of a script, before it is known where it goes.
 pub(crate) struct Call<'a> {
     pub(crate) script: &'static Script,
-    pub(crate) kind: Kind,
+    pub(crate) done: Done,
     pub(crate) arguments: &'a [&'a [u8]],
 }
 
@@ -98,9 +96,9 @@ impl Commands {
         let mut master = self.topology.master_of(key).await.ok_or_else(nobody)?;
         for _ in 0..MOST_HOPS {
             let command = call.command(by, key);
-            let answer = match call.kind {
-                Kind::Write => master.pool.write(hint, command, asking, sent).await,
-                Kind::Read | Kind::LocalWrite => {
+            let answer = match call.done {
+                Done::Replicated => master.pool.write(hint, command, asking, sent).await,
+                Done::Here => {
                     let answer = master.pool.call(hint, &command, asking, sent).await;
                     answer.map(|value| (value, Acknowledged::enough()))
                 }

@@ -43,6 +43,16 @@ pub enum SetupError {
         /// What was given.
         database: i64,
     },
+    /// Waiting for replicas would outlast the verb that waits.
+    #[error(
+        "min_replicas may wait for {timeout:?}, and a verb ends after {command_timeout:?}: give it less, or command_timeout more"
+    )]
+    ReplicasTooSlow {
+        /// How long replicas may take.
+        timeout: Duration,
+        /// How long a verb may take.
+        command_timeout: Duration,
+    },
     /// No server could be reached.
     #[error(
         "no Redis answers at {server}: {cause}; check the address, the credentials and that it runs"
@@ -100,7 +110,7 @@ pub enum SetupError {
     },
     /// The user may not do what idem needs.
     #[error(
-        "{server} denies {command} ({reply}): let the user run +eval +evalsha +get +getrange +set +pexpire +pttl +scan +info +wait +asking +cluster|slots on the keys ~{namespace}:*"
+        "{server} denies {command} ({reply}): let the user run +eval +evalsha +get +getrange +set +pexpire +pttl +scan +info +wait +role +asking +cluster|slots on the keys ~{namespace}:*"
     )]
     Denied {
         /// Which one.

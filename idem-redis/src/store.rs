@@ -11,7 +11,7 @@ use idem_core::{
 use crate::{
     RedisStoreBuilder, SetupError,
     checks::{self, Hazard},
-    commands::{Call, Commands, Kind},
+    commands::{Call, Commands, Done},
     layout::{self, lifetime, millis, owner},
     list, reply,
     scripts::{self, Script},
@@ -25,7 +25,7 @@ use crate::{
 /// use idem_redis::RedisStore;
 ///
 /// let store = RedisStore::connect("redis://127.0.0.1:6379").await?;
-/// // Or, to lose nothing in a failover:
+/// // Or, so that a failover finds what was answered:
 /// let store = RedisStore::builder("redis-sentinel://s1,s2,s3/mymaster")
 ///     .min_replicas(1, Duration::from_millis(100))
 ///     .connect()
@@ -63,6 +63,7 @@ impl RedisStore {
 
     async fn write(
         &self,
+        done: Done,
         grant: Grant,
         script: &'static Script,
         arguments: &[&[u8]],
@@ -73,26 +74,19 @@ impl RedisStore {
         all.extend(arguments);
         let call = Call {
             script,
-            kind: Kind::Write,
+            done,
             arguments: &all,
         };
         let reply = self.commands.call(&grant.slot, call).await?;
         reply::written(grant.slot, reply)
     }
 
-    /// Takes back a claim that too few replicas have.
-    async fn withdraw(&self, request: &ClaimRequest, fence: Fence) -> Result<(), StoreError> {
-        let owner = owner(&request.owner);
-        let fence = fence.to_string();
-        let ttl = millis(request.retention.ttl).to_string();
-        let call = Call {
-            script: &scripts::RELEASE,
-            kind: Kind::LocalWrite,
-            arguments: &[owner.as_bytes(), fence.as_bytes(), ttl.as_bytes()],
-        };
-        let reply = self.commands.call(&request.slot, call).await?;
-        // Fenced, it is not ours any more either.
-        reply::written(request.slot, reply).map(drop)
+    /// A release is done when the replicas have it; a claim that they do not
+    /// have is taken back without them.
+    async fn let_go(&self, done: Done, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
+        let ttl = millis(ttl).to_string();
+        self.write(done, grant, &scripts::RELEASE, &[ttl.as_bytes()])
+            .await
     }
 }
 
@@ -102,7 +96,7 @@ impl Store for RedisStore {
         let lifetime = lifetime.to_string();
         let call = Call {
             script: &scripts::CLAIM,
-            kind: Kind::Write,
+            done: Done::Replicated,
             arguments: &[value.as_bytes(), lifetime.as_bytes()],
         };
         let reply = self.commands.call(&request.slot, call).await?;
@@ -111,9 +105,16 @@ impl Store for RedisStore {
         if let Claim::Claimed(claimed) = &claim
             && !acknowledged.is_enough()
         {
-            // Interrupted here, the claim stands, and is asked for again like
-            // any claim that had no answer.
-            self.withdraw(&request, claimed.fence).await?;
+            let grant = Grant {
+                slot: request.slot,
+                owner: request.owner,
+                fence: claimed.fence,
+            };
+            // Interrupted here, the claim stands, and is asked for again like any
+            // claim that had no answer. Fenced, it is not ours any more either.
+            let _ = self
+                .let_go(Done::Here, grant, request.retention.ttl)
+                .await?;
             return Err(StoreError::Underreplicated {
                 wanted: acknowledged.wanted,
                 reached: acknowledged.reached,
@@ -124,13 +125,19 @@ impl Store for RedisStore {
 
     async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
         let lease = millis(lease).to_string();
-        self.write(grant, &scripts::RENEW, &[lease.as_bytes()])
-            .await
+        self.write(
+            Done::Replicated,
+            grant,
+            &scripts::RENEW,
+            &[lease.as_bytes()],
+        )
+        .await
     }
 
     async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {
         let arguments = [step.name.as_bytes(), &step.value[..]];
-        self.write(grant, &scripts::CHECKPOINT, &arguments).await
+        self.write(Done::Replicated, grant, &scripts::CHECKPOINT, &arguments)
+            .await
     }
 
     async fn complete(
@@ -143,19 +150,18 @@ impl Store for RedisStore {
         let lifetime = lifetime(millis(retention.ttl) + grace).to_string();
         let grace = grace.to_string();
         let arguments = [&record[..], grace.as_bytes(), lifetime.as_bytes()];
-        self.write(grant, &scripts::COMPLETE, &arguments).await
+        self.write(Done::Replicated, grant, &scripts::COMPLETE, &arguments)
+            .await
     }
 
     async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
-        let ttl = millis(ttl).to_string();
-        self.write(grant, &scripts::RELEASE, &[ttl.as_bytes()])
-            .await
+        self.let_go(Done::Replicated, grant, ttl).await
     }
 
     async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, StoreError> {
         let call = Call {
             script: &scripts::INSPECT,
-            kind: Kind::Read,
+            done: Done::Here,
             arguments: &[],
         };
         let reply = self.commands.call(&slot, call).await?;
@@ -184,7 +190,7 @@ impl Store for RedisStore {
         let (ttl, grace) = (millis(ttl).to_string(), millis(grace).to_string());
         let call = Call {
             script: &scripts::RESOLVE,
-            kind: Kind::Write,
+            done: Done::Replicated,
             arguments: &[
                 fence.as_bytes(),
                 next.as_bytes(),

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use common::{connect, insisting::Insisting};
+use common::connect;
 use idem_core::{
     Store,
     testing::{
-        TestClock,
+        Insisting, TestClock,
         conformance::{Subject, every_behaviour},
     },
 };
@@ -58,26 +58,22 @@ async fn on_a_cluster() {
     holds(async || connect(&servers.url()).await).await;
 }
 
+async fn waiting_for_a_replica(url: &str) -> RedisStore {
+    let store = RedisStore::builder(url);
+    let store = store.min_replicas(1, Duration::from_millis(400));
+    store.connect().await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_every_write_waits_for_a_replica() {
     let servers = Replicated::start(1, false).await;
-    holds(async || {
-        let store = RedisStore::builder(servers.url());
-        let store = store.min_replicas(1, Duration::from_millis(400));
-        store.connect().await.unwrap()
-    })
-    .await;
+    holds(async || waiting_for_a_replica(&servers.url()).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_every_write_waits_for_a_replica_in_a_cluster() {
     let servers = Cluster::start().await;
-    holds(async || {
-        let store = RedisStore::builder(servers.url());
-        let store = store.min_replicas(1, Duration::from_millis(400));
-        store.connect().await.unwrap()
-    })
-    .await;
+    holds(async || waiting_for_a_replica(&servers.url()).await).await;
 }
 
 /// Invariant I8. Each verb is applied, its reply is lost with the connection,
@@ -93,8 +89,7 @@ async fn i8_when_the_reply_to_every_verb_is_lost() {
         let store = store.reconnect(Duration::from_millis(1), Duration::from_millis(10));
         let store = store.connect().await.unwrap();
         proxies.lock().unwrap().push(Arc::clone(&proxy));
-        let before = move || proxy.reset_after_request(1);
-        Insisting { store, before }
+        Insisting::new(store, move |_| proxy.reset_after_request(1))
     })
     .await;
     let proxies = proxies.into_inner().unwrap();

@@ -15,7 +15,7 @@ use common::{RETENTION, again, completed, connect, grant, insist, recorded, requ
 use idem_core::{Claim, Store, StoreError, Written};
 use idem_redis::{RedisStore, RedisStoreBuilder};
 use idem_servers::{Proxy, Redis};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 const MS: Duration = Duration::from_millis(1);
 /// Far more than any verb may take here.
@@ -101,7 +101,7 @@ async fn a_reply_lost_with_its_connection_leaves_open_whether_it_was_applied() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_does_not_knock_all_the_time() {
+async fn who_is_not_let_in_neither_knocks_all_the_time_nor_waits() {
     let redis = Redis::start().await;
     let pause = 10 * common::SECOND;
     let store = RedisStore::builder(redis.url()).reconnect(pause, pause);
@@ -117,8 +117,13 @@ async fn who_is_not_let_in_does_not_knock_all_the_time() {
     };
     ask(&["CONFIG", "SET", "maxclients", "1"]).await;
     ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
-    for _ in 0..200 {
-        assert!(store.claim(request()).await.is_err());
+    for number in 0..200 {
+        let error = store.claim(request()).await.unwrap_err();
+        // The first may have gone out on the connection that was killed. None
+        // waits for the next attempt until its time is up.
+        let at_once =
+            matches!(error, StoreError::Unreachable(_)) && !told(&error).contains("within");
+        assert!(at_once || number == 0, "{number}: {error:?}");
     }
     let redis::Value::BulkString(stats) = ask(&["INFO", "stats"]).await else {
         panic!("INFO is a text");
@@ -132,27 +137,6 @@ async fn who_is_not_let_in_does_not_knock_all_the_time() {
         (1..=3).contains(&rejected),
         "{rejected} attempts to connect"
     );
-}
-
-/// While it is down, nobody waits for a connection that cannot be made.
-#[tokio::test]
-async fn an_outage_costs_no_storm_of_connections() {
-    let redis = Redis::start().await;
-    let proxy = Proxy::start(redis.port()).await;
-    let store = RedisStore::builder(proxy.url()).reconnect(200 * MS, 200 * MS);
-    let store = store.connect().await.unwrap();
-    redis.kill();
-    let _ = store.claim(request()).await;
-    let started = Instant::now();
-    let mut failed = 0;
-    while started.elapsed() < 100 * MS {
-        assert!(store.claim(request()).await.is_err());
-        failed += 1;
-        tokio::task::yield_now().await;
-    }
-    assert!(failed > 100, "each of {failed} waited");
-    redis.restart().await;
-    insist(|| store.claim(request())).await.unwrap();
 }
 
 #[tokio::test]

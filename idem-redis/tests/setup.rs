@@ -243,12 +243,18 @@ async fn too_few_replicas_are_a_hazard() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_cannot_stand_in_a_key_is_refused() {
+async fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
     for namespace in ["{shop}", "shop*", "a b", &"x".repeat(65)] {
         let store = RedisStore::builder("redis://127.0.0.1:1").namespace(namespace);
         let error = store.connect().await.unwrap_err();
         assert!(matches!(error, SetupError::Namespace { .. }), "{error}");
     }
+    let slow = RedisStore::builder("redis://127.0.0.1:1").min_replicas(1, common::SECOND);
+    let error = slow.connect().await.unwrap_err();
+    assert!(
+        matches!(error, SetupError::ReplicasTooSlow { .. }),
+        "{error}"
+    );
     let cluster = RedisStore::builder("redis-cluster://127.0.0.1:1").database(2);
     let error = cluster.connect().await.unwrap_err();
     assert!(

@@ -58,11 +58,10 @@ pub(super) async fn admit(inner: &Arc<Inner>, call: &Call, engaged: &Engaged) ->
         let lease_left = match claim {
             Ok(Claim::Claimed(_)) => continue, // returned above
             Ok(Claim::Completed(completed)) => {
-                waiter.as_ref().inspect(|waiter| waiter.tell());
-                return Admission::Completed(completed);
+                return ended(waiter, Admission::Completed(completed));
             }
-            Ok(Claim::Mismatch) => return Admission::Mismatch,
-            Ok(Claim::Unknown) => return Admission::Unknown,
+            Ok(Claim::Mismatch) => return ended(waiter, Admission::Mismatch),
+            Ok(Claim::Unknown) => return ended(waiter, Admission::Unknown),
             Ok(Claim::InFlight { lease_left }) => lease_left,
             Err(failed) => {
                 if failed.maybe_applied {
@@ -88,6 +87,14 @@ pub(super) async fn admit(inner: &Arc<Inner>, call: &Call, engaged: &Engaged) ->
         };
         waiter.changed(look_again, give_up).await;
     }
+}
+
+/// The slot is in flight no more: those who wait for it here are told.
+fn ended(waiter: Option<Waiter>, admission: Admission) -> Admission {
+    if let Some(waiter) = waiter {
+        waiter.tell();
+    }
+    admission
 }
 
 /// A claim that had no answer may have been applied, and then blocks the slot

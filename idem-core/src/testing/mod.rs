@@ -4,6 +4,7 @@
 //!   anybody's to run against its real server.
 //! - [`ChaosStore`]: a store around another that delays, fails, loses replies and hangs, by a
 //!   script or by a seed.
+//! - [`Insisting`]: a store around another that is asked until it answers.
 //! - [`TestClock`]: how a test lets time pass on its store's clock.
 //!
 //! ```
@@ -34,8 +35,10 @@
 mod chaos;
 mod clock;
 pub mod conformance;
+mod insisting;
 
 pub use self::{
     chaos::{ChaosStore, Fault, InjectedFault, Odds, Plan, Verb},
     clock::TestClock,
+    insisting::{Insisting, insist},
 };

@@ -10,8 +10,6 @@
     reason = "shared by tests, each of which uses its part"
 )]
 
-pub mod insisting;
-
 use std::{
     future::Future,
     sync::{

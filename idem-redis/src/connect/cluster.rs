@@ -103,12 +103,13 @@ impl Cluster {
         if self.looking.swap(true, SeqCst) {
             return;
         }
+        let looking = Looking(self);
         tokio::spawn(async move {
-            if let Err(error) = self.look().await {
+            if let Err(error) = looking.0.look().await {
                 tracing::warn!(%error, "no node of the Redis cluster says who keeps what");
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
-            self.looking.store(false, SeqCst);
+            drop(looking);
         });
     }
 
@@ -250,6 +251,15 @@ impl Cluster {
         // An address without a host is refused when it is read.
         let like = &self.seeds[0];
         like.clone().set_addr(at(like.addr(), address))
+    }
+}
+
+/// The task that looks at the map. However it ends, another may begin.
+struct Looking(Arc<Cluster>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.looking.store(false, SeqCst);
     }
 }
 

@@ -22,7 +22,7 @@ local lease = ARGV[2] - new.span
 if slot.state == 'in-flight' then
   if mine then
     -- The reply to this very claim was lost.
-    redis.call('PEXPIRE', KEY, whole(lease + slot.span))
+    live_for(slot, lease)
     return claimed(slot)
   end
   if left > 0 then

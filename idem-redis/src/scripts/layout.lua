@@ -51,9 +51,18 @@ local function write(slot, body, ...)
   }, ' ') .. '\n' .. body, ...)
 end
 
--- A key cannot live for no time at all.
+-- A key cannot live for no time at all: PEXPIRE would delete it.
+local function lifetime(slot, time)
+  return whole(math.max(time + slot.span, 1))
+end
+
 local function write_for(slot, body, time)
-  write(slot, body, 'PX', whole(math.max(time + slot.span, 1)))
+  write(slot, body, 'PX', lifetime(slot, time))
+end
+
+-- Starts the lease anew.
+local function live_for(slot, lease)
+  redis.call('PEXPIRE', KEY, lifetime(slot, lease))
 end
 
 local function let_go(slot, ttl)

@@ -6,5 +6,5 @@ end
 if not is_held(slot, ARGV[1], ARGV[2]) or slot.state ~= 'in-flight' then
   return {'fenced'}
 end
-redis.call('PEXPIRE', KEY, whole(math.max(ARGV[3] + slot.span, 1)))
+live_for(slot, ARGV[3])
 return 1

@@ -1,6 +1,7 @@
-//! Short names for what the tests do to a store, and a store that insists.
+//! Short names for what the tests do to a store, and what they ask of it.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     missing_docs,
     clippy::unwrap_used,
@@ -9,14 +10,13 @@
     reason = "shared by tests, each of which uses its part"
 )]
 
-pub mod insisting;
-
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use idem_core::testing::insist;
 use idem_core::{
     Claim, ClaimRequest, Claimed, Fence, Fingerprint, Grant, OnCrash, OwnerId, Retention, Slot,
-    Store, StoreError,
+    Store,
 };
 use idem_redis::RedisStore;
 
@@ -93,20 +93,4 @@ pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Asks until the answer is no passing error, as the runtime does.
-pub async fn insist<T, F>(ask: impl Fn() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    loop {
-        match ask().await {
-            Err(error) if error.is_transient() && tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            answer => return answer,
-        }
-    }
 }
