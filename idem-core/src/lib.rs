@@ -41,7 +41,7 @@
 //!
 //! | name | kind | labels | what it counts |
 //! | --- | --- | --- | --- |
-//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `store_failed`, `unprotected`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
+//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `not_committed`, `store_failed`, `unprotected`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
 //! | `idem_store_duration_seconds` | histogram | `verb`, `result` | one try of a store command, `ok` or `error` |
 //! | `idem_in_flight` | gauge | `operation` | calls being served now |
 //! | `idem_heartbeats_total` | counter | `result` | renewals: `renewed`, `fenced`, `failed` |
@@ -70,6 +70,7 @@ mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod transaction;
 
 #[cfg(feature = "memory")]
 pub use self::memory::MemoryStore;
@@ -84,11 +85,15 @@ pub use self::{
     once::{Once, OnceError},
     operation::Operation,
     policy::{MAX_TTL, OnStoreError, Overrides, Policy, PolicyError, Settings},
-    runtime::{Call, Drained, Execution, Finish, Replay, Runtime, RuntimeBuilder, Stored},
+    runtime::{Call, Drained, Execution, Finish, Replay, Runtime, RuntimeBuilder, Stored, Worked},
     scope::{Scope, ScopeError},
     slot::{ShortSlot, Slot, SlotDeriver},
     store::{
         Cursor, ListQuery, Page, Resolution, Resolved, SlotState, SlotView, StateKind, Store,
         StoreError,
+    },
+    transaction::{
+        Begun, Concluded, Ending, Lent, Loan, TransactionHandle, Transactional, Transactions,
+        Writes, lend,
     },
 };

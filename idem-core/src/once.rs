@@ -5,7 +5,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Call, Execution, FingerprintBuilder, FingerprintError, Finish, IdempotencyKey, KeyError,
-    Operation, Overrides, PolicyError, Replay, Runtime, Scope, StoreError,
+    Operation, Overrides, PolicyError, Replay, Runtime, Scope, StoreError, TransactionHandle,
+    Worked, Writes,
     record::{Record, RecordError},
 };
 
@@ -79,19 +80,66 @@ impl Runtime {
         W: FnOnce() -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let operation = operation.into();
+        let call = self.call(overrides, operation.into(), scope, key, payload)?;
+        let work = work();
+        let execution = self.execute(call, async move { keep(work.await) }).await;
+        answer(execution)
+    }
+
+    /// [`once_with`](Self::once_with) in a transaction of the store's database: the
+    /// work's writes and its recorded result commit together or not at all, see
+    /// [`execute_in`](Self::execute_in). An `Err` rolls everything back.
+    ///
+    /// # Errors
+    /// [`OnceError`], as [`once`](Self::once).
+    pub async fn once_in<H, P, T, E, W, F>(
+        &self,
+        overrides: &Overrides,
+        operation: impl Into<Operation>,
+        scope: &Scope,
+        key: &str,
+        payload: &P,
+        work: W,
+    ) -> Result<Once<T>, OnceError<E>>
+    where
+        H: TransactionHandle,
+        P: Serialize + ?Sized,
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+        W: FnOnce(H) -> F + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let call = self.call(overrides, operation.into(), scope, key, payload)?;
+        let work = move |transaction| {
+            let work = work(transaction);
+            async move {
+                Worked {
+                    finish: keep(work.await),
+                    writes: Writes::Keep,
+                    conflict: false,
+                }
+            }
+        };
+        answer(self.execute_in(call, work).await)
+    }
+
+    fn call<P: Serialize + ?Sized, E>(
+        &self,
+        overrides: &Overrides,
+        operation: Operation,
+        scope: &Scope,
+        key: &str,
+        payload: &P,
+    ) -> Result<Call, OnceError<E>> {
         let key = IdempotencyKey::new(key)?;
         let mut fingerprint = FingerprintBuilder::new();
         fingerprint.typed(payload)?;
-        let call = Call {
+        Ok(Call {
             slot: self.slot(&operation, scope, &key),
             operation,
             fingerprint: fingerprint.finish(),
             settings: self.settings_for(overrides)?,
-        };
-        let work = work();
-        let execution = self.execute(call, async move { keep(work.await) }).await;
-        answer(execution)
+        })
     }
 }
 
@@ -126,6 +174,10 @@ pub enum OnceError<E> {
     /// The store did not take the claim: the work did not run.
     #[error("the work did not run because the store failed")]
     Store(#[from] StoreError),
+    /// The work ran in a transaction that has not committed, or of which nobody
+    /// knows yet: a retry runs again, or gets the recorded result.
+    #[error("the work's transaction has not committed; try again")]
+    NotCommitted(#[source] StoreError),
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -177,6 +229,7 @@ fn answer<T: DeserializeOwned, E>(
         Execution::OutcomeUnknown => Err(OnceError::OutcomeUnknown),
         Execution::Panicked => Err(OnceError::Panicked),
         Execution::StoreFailed(error) => Err(OnceError::Store(error)),
+        Execution::NotCommitted(error) => Err(OnceError::NotCommitted(error)),
     }
 }
 

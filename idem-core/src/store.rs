@@ -5,7 +5,8 @@ use std::{error::Error as StdError, future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Checkpoint, Claim, ClaimRequest, Fence, Fingerprint, Grant, OwnerId, Retention, Slot, Written,
+    Checkpoint, Claim, ClaimRequest, Fence, Fingerprint, Grant, OwnerId, Retention, Slot,
+    Transactions, Written,
 };
 
 /// Where slots are kept.
@@ -133,6 +134,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] says why it cannot.
     fn health(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The store's transactions, if its database can hold the work's own writes,
+    /// see [`Transactional`](crate::Transactional). None, unless it says so.
+    fn transactions(&self) -> Option<Transactions> {
+        None
+    }
 }
 
 /// A shared store is that store: keep a handle to what a runtime is built over,
@@ -201,6 +208,10 @@ impl<S: Store> Store for Arc<S> {
 
     fn health(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         S::health(self)
+    }
+
+    fn transactions(&self) -> Option<Transactions> {
+        S::transactions(self)
     }
 }
 
@@ -369,6 +380,10 @@ pub enum StoreError {
         /// How many had it in time.
         reached: u32,
     },
+    /// The database chose this transaction to give way to another: a
+    /// serialization failure, a deadlock. It is rolled back, and nothing was changed.
+    #[error("the transaction gave way to another one")]
+    Conflict(#[source] Cause),
     /// The store refuses the verb, and will refuse it again. Nothing was changed.
     #[error("the store refuses: {reason}")]
     Refused {

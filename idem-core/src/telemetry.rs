@@ -16,6 +16,8 @@ pub(crate) enum Verb {
     Release,
     Inspect,
     Health,
+    Begin,
+    Conclude,
 }
 
 impl Verb {
@@ -27,6 +29,8 @@ impl Verb {
             Self::Release => "release",
             Self::Inspect => "inspect",
             Self::Health => "health",
+            Self::Begin => "begin",
+            Self::Conclude => "conclude",
         }
     }
 }
@@ -142,6 +146,7 @@ const fn outcome<A>(execution: &Execution<A>) -> &'static str {
         Execution::KeyReused => "key_reused",
         Execution::OutcomeUnknown => "outcome_unknown",
         Execution::Panicked => "panicked",
+        Execution::NotCommitted(_) => "not_committed",
         Execution::StoreFailed(_) => "store_failed",
     }
 }

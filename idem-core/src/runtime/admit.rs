@@ -4,75 +4,77 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Inner, hold::Hold, rescue::Engaged, waiters::Waiter};
-use crate::{
-    Call, Claim, ClaimRequest, Completed, Grant, OwnerId, StoreError, backoff::Backoff,
-    clock::after,
-};
+use super::{Inner, commands::Failed, rescue::Engaged, waiters::Waiter};
+use crate::{Call, Claim, ClaimRequest, Completed, Grant, OwnerId, backoff::Backoff, clock::after};
 
 /// How often to ask for a slot that another process owns.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-pub(super) enum Admission {
-    Won {
-        hold: Hold,
-        attempt: u32,
-        taken_over: bool,
-    },
-    Completed(Completed),
-    InFlight {
-        lease_left: Duration,
-    },
-    Mismatch,
-    Unknown,
-    StoreFailed(StoreError),
+pub(super) enum Admission<T> {
+    Won(T),
+    Lost(Rivals),
+    StoreFailed(Failed),
 }
 
-/// Claims the call's slot, and waits for it where the call says so. The
-/// execution is engaged while a claim is on its way, and stays so if it is won.
-pub(super) async fn admit(inner: &Arc<Inner>, call: &Call, engaged: &Engaged) -> Admission {
-    let request = ClaimRequest {
-        slot: call.slot,
-        fingerprint: call.fingerprint,
-        owner: OwnerId::random(),
-        lease: call.settings.lease,
-        retention: call.settings.retention,
-        on_crash: call.settings.on_crash,
-    };
+/// Whose the slot is, if it is not the caller's.
+pub(super) enum Rivals {
+    Completed(Completed),
+    InFlight { lease_left: Duration },
+    Mismatch,
+    Unknown,
+}
+
+impl Call {
+    /// A claim of the call's slot by `owner`.
+    pub(super) const fn claim_request(&self, owner: OwnerId) -> ClaimRequest {
+        ClaimRequest {
+            slot: self.slot,
+            fingerprint: self.fingerprint,
+            owner,
+            lease: self.settings.lease,
+            retention: self.settings.retention,
+            on_crash: self.settings.on_crash,
+        }
+    }
+}
+
+/// Claims the call's slot with `claim`, and waits for it where the call says so.
+/// The execution is engaged while a claim is on its way, and stays so if it is won.
+pub(super) async fn admit<T, F>(
+    inner: &Inner,
+    call: &Call,
+    engaged: &Engaged,
+    claim: impl Fn() -> F,
+) -> Admission<T>
+where
+    F: Future<Output = Result<Result<T, Claim>, Failed>>,
+{
     let give_up = after(Instant::now(), call.settings.wait);
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut waiter: Option<Waiter> = None;
     loop {
         engaged.set(true);
-        let sent = Instant::now();
-        let claim = inner.commands.claim(request).await;
-        if let Ok(Claim::Claimed(claimed)) = claim {
-            return Admission::Won {
-                hold: Hold::new(inner, call, request.owner, &claimed, sent),
-                attempt: claimed.attempt,
-                taken_over: claimed.taken_over,
-            };
-        }
+        let claim = match claim().await {
+            Ok(Ok(won)) => return Admission::Won(won),
+            Ok(Err(claim)) => claim,
+            Err(failed) => {
+                engaged.set(false);
+                return Admission::StoreFailed(failed);
+            }
+        };
         engaged.set(false);
         let lease_left = match claim {
-            Ok(Claim::Claimed(_)) => continue, // returned above
-            Ok(Claim::Completed(completed)) => {
-                return ended(waiter, Admission::Completed(completed));
-            }
-            Ok(Claim::Mismatch) => return ended(waiter, Admission::Mismatch),
-            Ok(Claim::Unknown) => return ended(waiter, Admission::Unknown),
-            Ok(Claim::InFlight { lease_left }) => lease_left,
-            Err(failed) => {
-                if failed.maybe_applied {
-                    settle(inner, request);
-                }
-                return Admission::StoreFailed(failed.error);
-            }
+            Claim::Completed(completed) => return ended(waiter, Rivals::Completed(completed)),
+            Claim::Mismatch => return ended(waiter, Rivals::Mismatch),
+            Claim::Unknown => return ended(waiter, Rivals::Unknown),
+            Claim::InFlight { lease_left } => lease_left,
+            // It would have been won.
+            Claim::Claimed(_) => Duration::ZERO,
         };
         let now = Instant::now();
         if now >= give_up {
-            return Admission::InFlight { lease_left };
+            return Admission::Lost(Rivals::InFlight { lease_left });
         }
         let Some(waiter) = &mut waiter else {
             // Claim again: what ends between the claim and this line is not announced.
@@ -90,17 +92,17 @@ pub(super) async fn admit(inner: &Arc<Inner>, call: &Call, engaged: &Engaged) ->
 }
 
 /// The slot is in flight no more: those who wait for it here are told.
-fn ended(waiter: Option<Waiter>, admission: Admission) -> Admission {
+fn ended<T>(waiter: Option<Waiter>, rivals: Rivals) -> Admission<T> {
     if let Some(waiter) = waiter {
         waiter.tell();
     }
-    admission
+    Admission::Lost(rivals)
 }
 
 /// A claim that had no answer may have been applied, and then blocks the slot
 /// for a whole lease although nothing runs. Asks until there is an answer, and
 /// gives a won slot back. Bounded in number: beyond it the leases lapse.
-fn settle(inner: &Arc<Inner>, request: ClaimRequest) {
+pub(super) fn settle(inner: &Arc<Inner>, request: ClaimRequest) {
     let Ok(permit) = Arc::clone(&inner.settling).try_acquire_owned() else {
         return;
     };

@@ -9,10 +9,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::erased::ErasedStore;
 use crate::{
-    Claim, ClaimRequest, Grant, Retention, Slot, SlotView, StoreError, Written,
+    Begun, Claim, ClaimRequest, Concluded, Ending, Grant, Retention, Slot, SlotView, StoreError,
+    Transactions, Written,
     backoff::Backoff,
     clock::after,
     telemetry::{self, Verb},
+    transaction::AnyTransaction,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -81,6 +83,33 @@ impl Commands {
             .await
     }
 
+    /// A try may take as long as all of them together: it waits in a queue for a
+    /// connection, and would lose its place.
+    pub(crate) async fn begin(
+        &self,
+        transactions: &Transactions,
+        request: ClaimRequest,
+    ) -> Result<Begun<AnyTransaction>, Failed> {
+        let deadline = self.deadlines.verb;
+        self.insist_with(Verb::Begin, deadline, deadline, || {
+            Box::pin(transactions.begin(request))
+        })
+        .await
+    }
+
+    /// One try: a transaction ends once.
+    pub(crate) async fn conclude(
+        &self,
+        transactions: &Transactions,
+        transaction: AnyTransaction,
+        ending: Ending,
+    ) -> Result<Concluded, StoreError> {
+        self.attempt(Verb::Conclude, self.deadlines.complete, || {
+            Box::pin(transactions.conclude(transaction, ending))
+        })
+        .await
+    }
+
     pub(crate) async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, Failed> {
         let deadline = self.deadlines.verb;
         self.insist(Verb::Inspect, deadline, || self.store.inspect(slot))
@@ -104,15 +133,23 @@ impl Commands {
         deadline: Duration,
         call: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> Result<T, Failed> {
+        self.insist_with(verb, deadline, self.deadlines.attempt, call)
+            .await
+    }
+
+    async fn insist_with<'a, T>(
+        &'a self,
+        verb: Verb,
+        deadline: Duration,
+        attempt: Duration,
+        call: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, Failed> {
         let deadline = after(Instant::now(), deadline);
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut maybe_applied = false;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match self
-                .attempt(verb, left.min(self.deadlines.attempt), &call)
-                .await
-            {
+            let error = match self.attempt(verb, left.min(attempt), &call).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -133,7 +170,7 @@ impl Commands {
         &'a self,
         verb: Verb,
         limit: Duration,
-        call: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+        call: impl FnOnce() -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let started = Instant::now();
         let answer = match timeout(limit, call()).await {

@@ -7,6 +7,7 @@ mod heartbeat;
 mod hold;
 mod rescue;
 mod run;
+mod transact;
 mod waiters;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -15,16 +16,19 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-pub use self::run::{Call, Execution, Finish, Replay, Stored};
 use self::{
     commands::{Commands, Deadlines},
     heartbeat::Heartbeats,
     rescue::Carrier,
     waiters::Waiters,
 };
+pub use self::{
+    run::{Call, Execution, Finish, Replay, Stored},
+    transact::Worked,
+};
 use crate::{
     IdempotencyKey, Operation, Overrides, Policy, PolicyError, Scope, Settings, Slot, SlotDeriver,
-    Store, StoreError,
+    Store, StoreError, Transactions,
 };
 
 /// How many unanswered claims are followed up at the same time.
@@ -44,6 +48,7 @@ struct Inner {
     policy: Policy,
     defaults: Settings,
     commands: Commands,
+    transactions: Option<Transactions>,
     heartbeats: Heartbeats,
     waiters: Waiters,
     carrier: Option<Carrier>,
@@ -66,6 +71,7 @@ impl Runtime {
     /// ```
     pub fn builder(store: impl Store) -> RuntimeBuilder {
         RuntimeBuilder {
+            transactions: store.transactions(),
             store: Arc::new(store),
             namespace: String::from("idem"),
             secret: None,
@@ -121,6 +127,13 @@ impl Runtime {
         }
     }
 
+    /// The store's transactions, if it has any: what
+    /// [`execute_in`](Self::execute_in) needs.
+    #[must_use]
+    pub fn transactions(&self) -> Option<&Transactions> {
+        self.inner.transactions.as_ref()
+    }
+
     /// Whether the store takes claims now.
     ///
     /// # Errors
@@ -155,6 +168,7 @@ pub enum Drained {
 #[must_use]
 pub struct RuntimeBuilder {
     store: Arc<dyn erased::ErasedStore>,
+    transactions: Option<Transactions>,
     namespace: String,
     secret: Option<Vec<u8>>,
     policy: Policy,
@@ -252,6 +266,7 @@ impl RuntimeBuilder {
                 defaults,
                 heartbeats: Heartbeats::new(commands.clone()),
                 commands,
+                transactions: self.transactions,
                 waiters: Waiters::default(),
                 carrier: self.carrier,
                 tracker: TaskTracker::new(),

@@ -9,12 +9,13 @@ use tracing::{Instrument, Span};
 
 use super::{
     Inner, Runtime,
-    admit::{Admission, admit},
+    admit::{Admission, Rivals, admit, settle},
     hold::{Ended, Hold},
     rescue::{Engaged, Rescue},
 };
 use crate::{
-    Fingerprint, OnStoreError, Operation, Settings, Slot, SlotState, StoreError,
+    Claim, Claimed, Fingerprint, OnStoreError, Operation, OwnerId, Settings, Slot, SlotState,
+    StoreError,
     backoff::Backoff,
     clock::after,
     telemetry::{self, InFlight},
@@ -84,6 +85,11 @@ pub enum Execution<A> {
     OutcomeUnknown,
     /// The work panicked. The slot is released, a retry runs again.
     Panicked,
+    /// The work ran in a transaction that has not committed, so nothing has
+    /// happened; or (where the error [is ambiguous](StoreError::is_ambiguous))
+    /// the database went away before it said whether it had. A retry runs, or gets
+    /// the recorded answer. See [`Runtime::execute_in`].
+    NotCommitted(StoreError),
     /// The store failed; the work did not run.
     StoreFailed(StoreError),
 }
@@ -182,26 +188,51 @@ async fn protect<A>(
 ) -> Execution<A> {
     let _token = inner.tracker.token();
     let _in_flight = InFlight::start(&call.operation);
-    let execution = match admit(&inner, &call, &engaged).await {
-        Admission::Won {
-            hold,
-            attempt,
-            taken_over,
-        } => {
+    let request = call.claim_request(OwnerId::random());
+    let claim = || async {
+        let sent = Instant::now();
+        Ok(match inner.commands.claim(request).await? {
+            Claim::Claimed(claimed) => {
+                let hold = Hold::new(&inner, &call, request.owner, &claimed, sent);
+                Ok((hold, claimed))
+            }
+            claim => Err(claim),
+        })
+    };
+    let execution = match admit(&inner, &call, &engaged, claim).await {
+        Admission::Won((hold, claimed)) => {
+            let Claimed {
+                attempt,
+                taken_over,
+                ..
+            } = claimed;
             telemetry::claimed(&span, &call, attempt, taken_over);
             run(&inner, &call, hold, attempt, work).await
         }
-        Admission::Completed(completed) => Execution::Replayed(Replay {
-            record: completed.record,
-            expired: completed.expired,
-        }),
-        Admission::InFlight { lease_left } => Execution::InProgress { lease_left },
-        Admission::Mismatch => Execution::KeyReused,
-        Admission::Unknown => Execution::OutcomeUnknown,
-        Admission::StoreFailed(error) => without_store(&call, error, work, &engaged).await,
+        Admission::Lost(rivals) => rivals.into(),
+        Admission::StoreFailed(failed) => {
+            if failed.maybe_applied {
+                settle(&inner, request);
+            }
+            without_store(&call, failed.error, work, &engaged).await
+        }
     };
     telemetry::finished(&span, &call.operation, &execution);
     execution
+}
+
+impl<A> From<Rivals> for Execution<A> {
+    fn from(rivals: Rivals) -> Self {
+        match rivals {
+            Rivals::Completed(completed) => Self::Replayed(Replay {
+                record: completed.record,
+                expired: completed.expired,
+            }),
+            Rivals::InFlight { lease_left } => Self::InProgress { lease_left },
+            Rivals::Mismatch => Self::KeyReused,
+            Rivals::Unknown => Self::OutcomeUnknown,
+        }
+    }
 }
 
 async fn run<A>(
@@ -216,7 +247,13 @@ async fn run<A>(
             let stored = match hold.complete(record).await {
                 Ended::Stored => Stored::Recorded,
                 Ended::Pending => Stored::Pending,
-                Ended::Fenced => return fenced(inner, call, answer, attempt).await,
+                Ended::Fenced => {
+                    telemetry::fenced(call);
+                    match recorded_by_another(inner, call).await {
+                        Some(execution) => return execution,
+                        None => Stored::Lost,
+                    }
+                }
             };
             Execution::Ran {
                 answer,
@@ -242,9 +279,9 @@ async fn run<A>(
 }
 
 /// Another execution took over before this one's answer was recorded. Everybody
-/// gets the answer that is recorded, so waits for it for a while.
-async fn fenced<A>(inner: &Arc<Inner>, call: &Call, answer: A, attempt: u32) -> Execution<A> {
-    telemetry::fenced(call);
+/// gets the answer that is recorded, so waits for it for a while. `None`: it has
+/// ended without one.
+pub(super) async fn recorded_by_another<A>(inner: &Inner, call: &Call) -> Option<Execution<A>> {
     let give_up = after(Instant::now(), inner.commands.patience());
     let mut backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(500));
     let mut waiter = inner.waiters.join(call.slot);
@@ -252,25 +289,20 @@ async fn fenced<A>(inner: &Arc<Inner>, call: &Call, answer: A, attempt: u32) -> 
         let lease_left = match inner.commands.inspect(call.slot).await {
             Ok(Some(view)) if view.fingerprint == call.fingerprint => match view.state {
                 SlotState::Completed { record, expired } => {
-                    return Execution::Replayed(Replay { record, expired });
+                    return Some(Execution::Replayed(Replay { record, expired }));
                 }
                 SlotState::InFlight { lease_left } => lease_left,
                 SlotState::Lapsed | SlotState::Unknown => Duration::ZERO,
-                SlotState::Released => break,
+                SlotState::Released => return None,
             },
-            Ok(_) => break,
+            Ok(_) => return None,
             Err(_) => Duration::ZERO,
         };
         let now = Instant::now();
         if now >= give_up {
-            return Execution::InProgress { lease_left };
+            return Some(Execution::InProgress { lease_left });
         }
         waiter.changed(after(now, backoff.pause()), give_up).await;
-    }
-    Execution::Ran {
-        answer,
-        attempt,
-        stored: Stored::Lost,
     }
 }
 

@@ -1,0 +1,374 @@
+//! The verbs: one statement and one round trip each.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use idem_core::{
+    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Resolution,
+    Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions, Written,
+};
+use idem_sql::{Leased, fence_number, kind_name, micros, page, slot_of};
+use sqlx::{
+    PgConnection, PgPool, Postgres, Row,
+    postgres::{PgArguments, PgConnectOptions, PgRow},
+    query::Query,
+};
+
+use crate::{
+    PostgresStoreBuilder, SetupError,
+    error::{of_connecting, of_statement},
+    isolation::Isolation,
+    row,
+    schema::{self, Found, Names},
+    statements::{Statement, Statements},
+};
+
+/// How often a claim is asked for again because somebody else was quicker. Each
+/// time somebody's claim has gone ahead.
+pub(crate) const TRIES: usize = 8;
+
+/// A store over PostgreSQL, whose transactions handlers may take. Cheap to clone;
+/// clones share their connections.
+///
+/// ```no_run
+/// use idem_postgres::PostgresStore;
+///
+/// # async fn main_() -> Result<(), idem_postgres::SetupError> {
+/// let store = PostgresStore::connect("postgres://shop@localhost/shop").await?;
+/// // Makes the tables, or brings them up to date; any number of nodes at once.
+/// store.migrate().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) statements: Statements,
+    pub(crate) names: Names,
+    pub(crate) verbs: PgPool,
+    pub(crate) transactions: PgPool,
+    pub(crate) isolation: Isolation,
+}
+
+type Asked<'a> = Query<'a, Postgres, PgArguments>;
+
+impl PostgresStore {
+    /// Connects with everything else at its default, see [`builder`](Self::builder).
+    ///
+    /// # Errors
+    /// [`SetupError`]
+    pub async fn connect(url: &str) -> Result<Self, SetupError> {
+        Self::builder(url).connect().await
+    }
+
+    /// Starts with an address: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with
+    /// the parameters that sqlx takes, such as `?sslmode=verify-full` (feature `tls`).
+    pub fn builder(url: impl Into<String>) -> PostgresStoreBuilder {
+        PostgresStoreBuilder::url(url.into())
+    }
+
+    /// Starts with options of sqlx's.
+    pub fn with_options(options: PgConnectOptions) -> PostgresStoreBuilder {
+        PostgresStoreBuilder::options(options)
+    }
+
+    /// Makes the store's tables, or brings them up to date. Safe for any number of
+    /// nodes at once, and without effect where nothing is to do; needs the right to
+    /// create in the schema (and the schema itself, if it is not there).
+    ///
+    /// # Errors
+    /// [`SetupError::Newer`] where a later version of idem has made the tables and
+    /// this one must not use them; whatever the server says.
+    pub async fn migrate(&self) -> Result<(), SetupError> {
+        self.migrate_to(schema::VERSION).await
+    }
+
+    pub(crate) async fn migrate_to(&self, version: i32) -> Result<(), SetupError> {
+        schema::migrate(&self.inner.verbs, &self.inner.names, version).await
+    }
+
+    /// Deletes expired rows, `rows` of them at the most, in one statement. The
+    /// answer is how many: if it is `rows`, there may be more. What another node is
+    /// deleting is left to it.
+    ///
+    /// The store does this by itself, unless it is built
+    /// [`without_reaper`](PostgresStoreBuilder::without_reaper).
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn reap(&self, rows: u32) -> Result<u64, StoreError> {
+        self.inner.reap(rows).await
+    }
+
+    /// The pool that handlers' transactions come from. For statements of the
+    /// service's own beside them.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.inner.transactions
+    }
+}
+
+impl Inner {
+    /// A connection for one verb: dropped in the middle, it is closed.
+    async fn connection(&self) -> Result<Leased<Postgres>, StoreError> {
+        Leased::from(&self.verbs).await.map_err(of_connecting)
+    }
+
+    /// How many rows the statement has changed.
+    async fn change(&self, asked: Asked<'_>) -> Result<u64, StoreError> {
+        let mut connection = self.connection().await?;
+        let done = asked.execute(&mut *connection).await;
+        connection.settle(done.map(|done| done.rows_affected()))
+    }
+
+    async fn written(&self, asked: Asked<'_>) -> Result<Written, StoreError> {
+        Ok(match self.change(asked).await? {
+            0 => Written::Fenced,
+            _ => Written::Done,
+        })
+    }
+
+    pub(crate) async fn row(&self, asked: Asked<'_>) -> Result<Option<PgRow>, StoreError> {
+        let mut connection = self.connection().await?;
+        let row = asked.fetch_optional(&mut *connection).await;
+        connection.settle(row)
+    }
+
+    async fn rows(&self, asked: Asked<'_>) -> Result<Vec<PgRow>, StoreError> {
+        let mut connection = self.connection().await?;
+        let rows = asked.fetch_all(&mut *connection).await;
+        connection.settle(rows)
+    }
+
+    pub(crate) async fn reap(&self, rows: u32) -> Result<u64, StoreError> {
+        let asked = query(&self.statements.reap).bind(i64::from(rows));
+        self.change(asked).await
+    }
+}
+
+/// What a verb's statement has come to.
+trait Settle {
+    fn settle<T>(self, answer: Result<T, sqlx::Error>) -> Result<T, StoreError>;
+}
+
+impl Settle for Leased<Postgres> {
+    /// After an answer, which may be the server's refusal, nothing is under way.
+    fn settle<T>(self, answer: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        match answer {
+            Ok(answer) => {
+                self.done();
+                Ok(answer)
+            }
+            Err(error) => {
+                let error = of_statement(error);
+                // A standby refuses too, and the next connection may be the master's.
+                if matches!(error, StoreError::Refused { .. }) {
+                    self.done();
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+pub(crate) fn query(statement: &Statement) -> Asked<'static> {
+    sqlx::query(statement.sql())
+}
+
+/// The claim, with what must be true of the transaction that it is made in.
+pub(crate) fn claim_in<'a>(
+    statement: &Statement,
+    request: &'a ClaimRequest,
+    refuse: bool,
+    guard: Option<&'a str>,
+) -> Asked<'a> {
+    sqlx::query(statement.sql())
+        .bind(&request.slot.as_bytes()[..])
+        .bind(&request.fingerprint.as_bytes()[..])
+        .bind(&request.owner.as_bytes()[..])
+        .bind(micros(request.lease))
+        .bind(micros(request.retention.total()))
+        .bind(request.on_crash == OnCrash::Refuse)
+        .bind(refuse)
+        .bind(guard)
+}
+
+/// The completion, with what must be true of the transaction that it is made in.
+pub(crate) fn complete_in<'a>(
+    statement: &Statement,
+    grant: &'a Grant,
+    record: &'a [u8],
+    retention: Retention,
+    guard: Option<&'a str>,
+) -> Asked<'a> {
+    granted(statement, grant)
+        .bind(record)
+        .bind(micros(retention.ttl))
+        .bind(micros(retention.grace))
+        .bind(guard)
+}
+
+/// A statement whose first parameters are a grant.
+fn granted<'a>(statement: &Statement, grant: &'a Grant) -> Asked<'a> {
+    sqlx::query(statement.sql())
+        .bind(&grant.slot.as_bytes()[..])
+        .bind(&grant.owner.as_bytes()[..])
+        .bind(fence_number(grant.fence))
+}
+
+pub(crate) async fn release_in(
+    connection: &mut PgConnection,
+    statement: &Statement,
+    grant: &Grant,
+    ttl: Duration,
+) -> Result<u64, sqlx::Error> {
+    let asked = granted(statement, grant).bind(micros(ttl));
+    Ok(asked.execute(connection).await?.rows_affected())
+}
+
+impl Store for PostgresStore {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
+        let Inner { statements, .. } = &*self.inner;
+        let refuse = request.on_crash == OnCrash::Refuse;
+        for _ in 0..TRIES {
+            let asked = claim_in(&statements.claim, &request, refuse, None);
+            // None: it was absent, and then somebody else's.
+            let Some(row) = self.inner.row(asked).await? else {
+                continue;
+            };
+            if row.try_get("won").map_err(of_statement)? {
+                return Ok(Claim::Claimed(row::claimed(request.slot, &row)?));
+            }
+            if let Some(claim) = row::slot(&row)?.meets(&request)? {
+                return Ok(claim);
+            }
+        }
+        Ok(Claim::InFlight {
+            lease_left: Duration::ZERO,
+        })
+    }
+
+    async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
+        let asked = granted(&self.inner.statements.renew, &grant).bind(micros(lease));
+        self.inner.written(asked).await
+    }
+
+    async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {
+        let asked = granted(&self.inner.statements.checkpoint, &grant)
+            .bind(&step.name)
+            .bind(&step.value[..]);
+        self.inner.written(asked).await
+    }
+
+    async fn complete(
+        &self,
+        grant: Grant,
+        record: Bytes,
+        retention: Retention,
+    ) -> Result<Written, StoreError> {
+        let statement = &self.inner.statements.complete;
+        let asked = complete_in(statement, &grant, &record, retention, None);
+        self.inner.written(asked).await
+    }
+
+    async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
+        let asked = granted(&self.inner.statements.release, &grant).bind(micros(ttl));
+        self.inner.written(asked).await
+    }
+
+    async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, StoreError> {
+        let asked = query(&self.inner.statements.inspect).bind(slot.as_bytes().to_vec());
+        match self.inner.row(asked).await? {
+            Some(row) => Ok(Some(row::slot(&row)?.view(slot)?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn list(&self, query_: ListQuery) -> Result<Page, StoreError> {
+        let ListQuery {
+            state,
+            after,
+            limit,
+        } = query_;
+        let limit = limit.max(1);
+        let asked = query(&self.inner.statements.list)
+            .bind(after.map(|cursor| cursor.0.to_vec()))
+            .bind(state.map(kind_name))
+            // One more, to see whether there is another page.
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1);
+        let mut slots = Vec::new();
+        for row in self.inner.rows(asked).await? {
+            let slot = slot_of(row.try_get("slot").map_err(of_statement)?)?;
+            slots.push(row::slot(&row)?.view(slot)?);
+        }
+        Ok(page(slots, limit))
+    }
+
+    async fn resolve(
+        &self,
+        slot: Slot,
+        expected: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> Result<Resolved, StoreError> {
+        let (record, ttl, grace) = match &resolution {
+            Resolution::Complete { record, retention } => {
+                (Some(&record[..]), retention.ttl, retention.grace)
+            }
+            Resolution::Release { ttl } => (None, *ttl, Duration::ZERO),
+        };
+        for _ in 0..TRIES {
+            let asked = sqlx::query(self.inner.statements.resolve.sql())
+                .bind(&slot.as_bytes()[..])
+                .bind(fence_number(expected))
+                .bind(&operator.as_bytes()[..])
+                .bind(record)
+                .bind(micros(ttl))
+                .bind(micros(grace));
+            let Some(row) = self.inner.row(asked).await? else {
+                return Ok(Resolved::Moved);
+            };
+            if row.try_get("done").map_err(of_statement)? {
+                return Ok(Resolved::Done);
+            }
+            let seen = row::slot(&row)?;
+            if let Some(resolved) = seen.unresolved(slot, expected, &operator)? {
+                return Ok(resolved);
+            }
+        }
+        Ok(Resolved::Moved)
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        let found = schema::look(&self.inner.verbs, &self.inner.names).await;
+        match found {
+            Ok(Found::Current | Found::Older) => Ok(()),
+            Ok(Found::Absent) => Err(StoreError::Refused {
+                reason: format!(
+                    "the table {} is not there; call `store.migrate()` when the service starts",
+                    self.inner.names
+                ),
+            }),
+            Err(SetupError::Database(error)) => Err(of_statement(error)),
+            Err(error) => Err(StoreError::Refused {
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn transactions(&self) -> Option<Transactions> {
+        Some(Transactions::of(self.clone()))
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("table", &format_args!("{}", self.inner.names))
+            .field("connections", &self.inner.verbs.size())
+            .finish_non_exhaustive()
+    }
+}

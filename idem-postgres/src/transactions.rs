@@ -1,0 +1,314 @@
+//! Handlers' transactions: claim, the handler's own statements, record, commit.
+//!
+//! ```text
+//! BEGIN; the slot's locks, as far as they are free; SAVEPOINT      one round trip
+//! claim                                                            one round trip
+//!     the handler's statements
+//! complete                                                         one round trip
+//! COMMIT                                                           one round trip
+//! ```
+//!
+//! Two advisory locks tell a duplicate at once that the slot is another
+//! transaction's, whose row it cannot see: first that of slot and fingerprint,
+//! then that of the slot. Whoever has the slot's has its own fingerprint's as well, so
+//! a transaction that has its fingerprint's and not the slot's has met another fingerprint.
+//!
+//! The locks are taken before the claim's statement, so that its snapshot has
+//! what their last owner has committed; and before the savepoint, because rolling
+//! back to one gives up the locks that were taken after it.
+//!
+//! `idem.claim` is a setting of the transaction: it is gone if the handler has
+//! ended the transaction itself.
+
+use std::time::Duration;
+
+use idem_core::{
+    Begun, Claim, ClaimRequest, Concluded, Ending, OnCrash, StoreError, Transactional, Writes,
+};
+use idem_sql::{OpenTransaction, TxDatabase as _};
+use sha2::{Digest, Sha256};
+use sqlx::{AssertSqlSafe, Postgres, Row, SqlSafeStr, SqlStr, raw_sql};
+
+use crate::{
+    PostgresStore,
+    error::{in_transaction, is_over, of_beginning},
+    isolation::Isolation,
+    row,
+    store::{TRIES, claim_in, complete_in, release_in},
+};
+
+type Transaction = OpenTransaction<Postgres>;
+
+impl Transactional for PostgresStore {
+    type Transaction = Transaction;
+
+    async fn begin(&self, request: ClaimRequest) -> Result<Begun<Transaction>, StoreError> {
+        let locks = Locks::of(&request, self.inner.names.slots());
+        for _ in 0..TRIES {
+            match self.try_begin(&locks, request).await {
+                Ok(Some(begun)) => return begun,
+                // Somebody's claim without a transaction has come in between.
+                Ok(None) => {}
+                // Another's record was committed after this one's snapshot: the next has it.
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => return Err(of_beginning(error)),
+            }
+        }
+        Ok(Begun::Not(Claim::InFlight {
+            lease_left: Duration::ZERO,
+        }))
+    }
+
+    async fn conclude(
+        &self,
+        transaction: Transaction,
+        ending: Ending,
+    ) -> Result<Concluded, StoreError> {
+        let request = *transaction.request();
+        let concluded = match ending {
+            Ending::Complete { .. } | Ending::Release { .. } => {
+                self.try_conclude(transaction, &request, &ending).await?
+            }
+            Ending::Abandon => {
+                transaction.rollback().await.map_err(in_transaction)?;
+                Concluded::Done
+            }
+        };
+        if concluded == Concluded::Escaped {
+            self.mark_unknown(request).await?;
+        }
+        Ok(concluded)
+    }
+}
+
+impl PostgresStore {
+    /// `None`: to be asked for again.
+    async fn try_begin(
+        &self,
+        locks: &Locks,
+        request: ClaimRequest,
+    ) -> Result<Option<Result<Begun<Transaction>, StoreError>>, sqlx::Error> {
+        let inner = &self.inner;
+        let begin = locks.begin(inner.isolation);
+        let mut transaction = Transaction::begin(&inner.transactions, begin, request).await?;
+        let guard = locks.guard(Lock::Won);
+        // A row of ours that is ever committed in flight was not committed by us.
+        let row = claim_in(&inner.statements.claim, &request, true, Some(&guard))
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let met = match &row {
+            Some(row) if row.try_get("won")? => {
+                let claimed = row::claimed(request.slot, row);
+                return Ok(Some(
+                    claimed.map(|claimed| Begun::Claimed(transaction, claimed)),
+                ));
+            }
+            Some(row) => row::slot(row).and_then(|seen| seen.meets(&request)),
+            None => Ok(None),
+        };
+        let met = match met {
+            Ok(None) => self.lock_of(&mut transaction, locks, &request).await?,
+            met => met.map(|met| met.map(Begun::Not)),
+        };
+        transaction.rollback().await?;
+        Ok(met.transpose())
+    }
+
+    /// The slot has no row, or one that can be claimed, and yet it was not claimed:
+    /// who has its locks?
+    async fn lock_of(
+        &self,
+        transaction: &mut Transaction,
+        locks: &Locks,
+        request: &ClaimRequest,
+    ) -> Result<Result<Option<Begun<Transaction>>, StoreError>, sqlx::Error> {
+        let says = setting(transaction).await?;
+        Ok(Ok(if says == locks.guard(Lock::Won) {
+            None
+        } else if says == locks.guard(Lock::OtherFingerprint) {
+            Some(Begun::Not(Claim::Mismatch))
+        } else {
+            // A transaction has no lease.
+            Some(Begun::Not(Claim::InFlight {
+                lease_left: request.lease,
+            }))
+        }))
+    }
+
+    async fn try_conclude(
+        &self,
+        mut transaction: Transaction,
+        request: &ClaimRequest,
+        ending: &Ending,
+    ) -> Result<Concluded, StoreError> {
+        match transaction.depth() {
+            0 => return Ok(Concluded::Escaped),
+            1 => {}
+            _ => {
+                return Err(StoreError::Refused {
+                    reason: "the work has left a nested transaction open; commit it or drop it"
+                        .to_owned(),
+                });
+            }
+        }
+        let statements = &self.inner.statements;
+        let locks = Locks::of(request, self.inner.names.slots());
+        let guard = locks.guard(Lock::Won);
+        let keeps = matches!(
+            ending,
+            Ending::Complete {
+                writes: Writes::Keep,
+                ..
+            }
+        );
+        if !keeps {
+            let undo = format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}");
+            match raw_sql(AssertSqlSafe(undo))
+                .execute(&mut *transaction)
+                .await
+            {
+                Ok(_) => {}
+                Err(error) if is_over(&error) => return Ok(Concluded::Escaped),
+                Err(error) => return Err(in_transaction(error)),
+            }
+            // The claim was made after the savepoint. It is ours, with the same fence:
+            // the locks were taken before it.
+            claim_in(&statements.claim, request, true, Some(&guard))
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(in_transaction)?;
+        }
+        let written = match ending {
+            Ending::Complete {
+                grant,
+                record,
+                retention,
+                ..
+            } => complete_in(
+                &statements.complete,
+                grant,
+                record,
+                *retention,
+                Some(&guard),
+            )
+            .execute(&mut *transaction)
+            .await
+            .map(|done| done.rows_affected()),
+            Ending::Release { grant, ttl } => {
+                release_in(&mut transaction, &statements.release, grant, *ttl).await
+            }
+            Ending::Abandon => Ok(0),
+        };
+        if written.map_err(in_transaction)? > 0 {
+            transaction.commit().await.map_err(in_transaction)?;
+            return Ok(Concluded::Done);
+        }
+        let says = setting(&mut transaction).await.map_err(in_transaction)?;
+        if says != guard {
+            return Ok(Concluded::Escaped);
+        }
+        transaction.rollback().await.map_err(in_transaction)?;
+        Ok(Concluded::Fenced)
+    }
+
+    /// Nobody is to run what may have been committed. On a connection of its own:
+    /// what is open on the handler's is for the handler's own statements to say.
+    async fn mark_unknown(&self, request: ClaimRequest) -> Result<(), StoreError> {
+        let silent = ClaimRequest {
+            lease: Duration::ZERO,
+            on_crash: OnCrash::Refuse,
+            ..request
+        };
+        let statement = &self.inner.statements.claim;
+        let asked = claim_in(statement, &silent, true, None);
+        self.inner.row(asked).await?;
+        Ok(())
+    }
+}
+
+const SAVEPOINT: &str = "idem_work";
+
+/// What `idem.claim` is set to in this transaction; empty outside of ours.
+async fn setting(transaction: &mut Transaction) -> Result<String, sqlx::Error> {
+    let says: Option<String> = sqlx::query_scalar("SELECT current_setting('idem.claim', true)")
+        .fetch_one(&mut **transaction)
+        .await?;
+    Ok(says.unwrap_or_default())
+}
+
+fn is_conflict(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(Postgres::is_conflict)
+}
+
+/// The advisory locks of a claim, and the words for who has them.
+struct Locks {
+    slot: i64,
+    request: i64,
+    owner: String,
+}
+
+#[derive(Clone, Copy)]
+enum Lock {
+    /// This transaction.
+    Won,
+    /// One with another fingerprint.
+    OtherFingerprint,
+    /// One with the same fingerprint.
+    SameFingerprint,
+}
+
+impl Locks {
+    fn of(request: &ClaimRequest, table: &str) -> Self {
+        let slot = request.slot.as_bytes();
+        let owner = request.owner.as_bytes();
+        Self {
+            slot: number(&[b"slot", table.as_bytes(), slot]),
+            request: number(&[
+                b"request",
+                table.as_bytes(),
+                slot,
+                request.fingerprint.as_bytes(),
+            ]),
+            owner: owner.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    fn guard(&self, lock: Lock) -> String {
+        let word = match lock {
+            Lock::Won => "won",
+            Lock::OtherFingerprint => "other",
+            Lock::SameFingerprint => "same",
+        };
+        format!("{} {word}", self.owner)
+    }
+
+    /// Numbers and hexadecimal digits of our own making: nothing in it is input.
+    fn begin(&self, isolation: Isolation) -> SqlStr {
+        let begin = isolation.begin();
+        let Self { slot, request, .. } = self;
+        let (won, other, same) = (
+            self.guard(Lock::Won),
+            self.guard(Lock::OtherFingerprint),
+            self.guard(Lock::SameFingerprint),
+        );
+        AssertSqlSafe(format!(
+            "{begin}; SELECT set_config('idem.claim', \
+             CASE WHEN NOT pg_try_advisory_xact_lock({request}) THEN '{same}' \
+             WHEN NOT pg_try_advisory_xact_lock({slot}) THEN '{other}' \
+             ELSE '{won}' END, true); SAVEPOINT {SAVEPOINT}"
+        ))
+        .into_sql_str()
+    }
+}
+
+/// Of the 2^64 advisory locks, that of these bytes. Two that meet by chance keep
+/// each other waiting, no more.
+fn number(parts: &[&[u8]]) -> i64 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    i64::from_be_bytes(first)
+}

@@ -1,0 +1,192 @@
+//! How a store is set up.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use idem_sql::Leased;
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    SetupError, SqliteStore, reaper,
+    running::Running,
+    schema::{self, Found, Names},
+    statements::Statements,
+    store::Inner,
+};
+
+/// Sets up a [`SqliteStore`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SqliteStoreBuilder {
+    url: String,
+    table: String,
+    readers: u32,
+    busy_timeout: Duration,
+    durable: bool,
+    reap_every: Option<Duration>,
+}
+
+impl SqliteStoreBuilder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            table: "idem_slots".to_owned(),
+            readers: 4,
+            busy_timeout: Duration::from_secs(2),
+            durable: true,
+            reap_every: Some(Duration::from_secs(60)),
+        }
+    }
+
+    /// The table of the slots; `"idem_slots"` by default. Beside it there is one
+    /// with its version, `idem_slots_version`.
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = name.into();
+        self
+    }
+
+    /// How many connections read beside the one that writes; 4 by default.
+    pub fn readers(mut self, most: u32) -> Self {
+        self.readers = most.max(1);
+        self
+    }
+
+    /// How long to wait for another process that is writing; 2 seconds by default.
+    /// Writers of one process queue without this.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Answers before the disk has it (`PRAGMA synchronous = NORMAL`): a power
+    /// failure, not the end of the process, may then undo the last claims, records
+    /// and whatever handlers have committed. Much faster. By default the disk has
+    /// everything that was answered (`FULL`).
+    pub fn may_lose_the_last_writes_with_the_power(mut self) -> Self {
+        self.durable = false;
+        self
+    }
+
+    /// How often expired rows are deleted; every minute by default.
+    pub fn reap_every(mut self, interval: Duration) -> Self {
+        self.reap_every = Some(interval);
+        self
+    }
+
+    /// Expired rows are deleted by [`SqliteStore::reap`] only.
+    pub fn without_reaper(mut self) -> Self {
+        self.reap_every = None;
+        self
+    }
+
+    /// Opens the file, which is made (readable by its owner only) if it is not there.
+    ///
+    /// Tables that are not there yet, or are older, are no error:
+    /// [`SqliteStore::migrate`] is for them.
+    ///
+    /// # Errors
+    /// [`SetupError`]: the address, the name, the file or its tables cannot be used.
+    pub async fn connect(self) -> Result<SqliteStore, SetupError> {
+        let names = Names::new(&self.table)?;
+        let options: SqliteConnectOptions = self.url.parse().map_err(SetupError::Url)?;
+        let path = options.get_filename();
+        if self.url.contains(":memory:")
+            || self.url.contains("mode=memory")
+            || path.as_os_str().is_empty()
+        {
+            return Err(SetupError::InMemory);
+        }
+        create(path)?;
+        let synchronous = if self.durable {
+            SqliteSynchronous::Full
+        } else {
+            SqliteSynchronous::Normal
+        };
+        let options = options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .busy_timeout(self.busy_timeout);
+        // SQLite has one writer. One connection for it, and who waits for it
+        // queues here, in the order of their coming.
+        let writer = pool(options.clone(), 1);
+        let mut connection = Leased::from(&writer).await?;
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+            .fetch_one(&mut *connection)
+            .await?;
+        connection.done();
+        if journal != "wal" {
+            return Err(SetupError::NoWriteAheadLog { found: journal });
+        }
+        if schema::look(&writer, &names).await? == Found::Older {
+            tracing::warn!(table = %names, "the store's tables are older than this version of idem: call `store.migrate()`");
+        }
+        let inner = Arc::new(Inner {
+            statements: Statements::new(&names),
+            names,
+            readers: pool(options.read_only(true), self.readers),
+            writer,
+            running: Running::default(),
+        });
+        if let Some(every) = self.reap_every {
+            reaper::start(&inner, every);
+        }
+        Ok(SqliteStore { inner })
+    }
+}
+
+fn pool(options: SqliteConnectOptions, most: u32) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(most)
+        .test_before_acquire(false)
+        .acquire_timeout(Duration::from_secs(5))
+        // A file that is open is open.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options)
+}
+
+/// Makes the file, before SQLite does it with what the umask leaves. The log and
+/// its index get the same permissions.
+fn create(path: &Path) -> Result<(), SetupError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = |error| SetupError::File {
+        path: path.to_owned(),
+        error,
+    };
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let metadata = fs::metadata(path).map_err(file)?;
+            warn_of_readers(path, &metadata);
+            Ok(())
+        }
+        Err(error) => Err(file(error)),
+    }
+}
+
+#[cfg(unix)]
+fn warn_of_readers(path: &Path, metadata: &fs::Metadata) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format_args!("{mode:o}"),
+            "others than its owner can open the file, in which recorded answers are; `chmod 600` it"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Path, _: &fs::Metadata) {}

@@ -1,0 +1,119 @@
+//! What SQLite's errors mean, and why a store could not be set up.
+
+use std::{io, path::PathBuf};
+
+use idem_core::StoreError;
+use idem_sql::{NameError, failure::Meaning};
+use sqlx::error::DatabaseError;
+
+/// Why there is no [`SqliteStore`](crate::SqliteStore), or its tables are not there.
+/// `Debug` is the same text as `Display`: it is what a program shows whose `main`
+/// returns this error.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The address cannot be read.
+    #[error("the address of the SQLite file cannot be read: {0}; write sqlite:PATH")]
+    Url(#[source] sqlx::Error),
+    /// A database that ends with the process.
+    #[error(
+        "a SQLite database in memory is gone with the process, and each connection has its own; \
+         name a file, or use `MemoryStore`"
+    )]
+    InMemory,
+    /// A name that cannot stand in a statement.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The file cannot be made.
+    #[error("the file {}: {error}", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// A later version of idem has made the tables, and says that this one must
+    /// not use them.
+    #[error(
+        "the table {table} was made by a later version of idem (schema version {found}; this build knows {known}): \
+         update idem, or use another table with `.table(…)`"
+    )]
+    Newer {
+        /// The table of the slots.
+        table: String,
+        /// Its version.
+        found: i64,
+        /// The newest version that this build knows.
+        known: i64,
+    },
+    /// The file's place has no write-ahead log.
+    #[error(
+        "the file's journal is {found:?} and cannot be the write-ahead log, without which readers and the writer \
+         block each other; put it on a local disk, not on a network's"
+    )]
+    NoWriteAheadLog {
+        /// What the journal is.
+        found: String,
+    },
+    /// SQLite did not do it.
+    #[error("SQLite: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl std::fmt::Debug for SetupError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// Codes are SQLite's result codes, <https://www.sqlite.org/rescode.html>.
+pub(crate) fn meaning(error: &dyn DatabaseError) -> Meaning {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const INTERRUPT: u32 = 9;
+    const IOERR: u32 = 10;
+    const FULL: u32 = 13;
+    const CANTOPEN: u32 = 14;
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    // The lowest byte is the kind, what is above it the details.
+    match code.map(|code| code & 0xff) {
+        Some(BUSY | LOCKED | INTERRUPT | CANTOPEN) => Meaning::Passing,
+        Some(IOERR) => Meaning::Lost,
+        Some(FULL) => Meaning::Refused(Some("the disk is full".to_owned())),
+        _ if error.message().starts_with("no such table") => Meaning::Refused(Some(
+            "call `store.migrate()` when the service starts, and look at `.table(…)`".to_owned(),
+        )),
+        _ => Meaning::Refused(None),
+    }
+}
+
+/// Of a statement of its own.
+pub(crate) fn of_statement(error: sqlx::Error) -> StoreError {
+    idem_sql::failure::statement(error, meaning)
+}
+
+/// Of a statement within a transaction.
+pub(crate) fn in_transaction(error: sqlx::Error) -> StoreError {
+    idem_sql::failure::sent(error, meaning)
+}
+
+/// Of an attempt to have a connection.
+pub(crate) fn of_connecting(error: sqlx::Error) -> StoreError {
+    idem_sql::failure::not_sent(error, meaning)
+}
+
+/// Of the beginning of a transaction: whatever it is, nothing is claimed.
+pub(crate) fn of_beginning(error: sqlx::Error) -> StoreError {
+    match of_statement(error) {
+        StoreError::Interrupted(cause) => StoreError::Unreachable(cause),
+        error => error,
+    }
+}
+
+/// The savepoint that was made is there no more.
+pub(crate) fn is_over(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.message().starts_with("no such savepoint"))
+}

@@ -1,0 +1,3 @@
+-- ?1 how many
+DELETE FROM {slots} WHERE slot IN (
+    SELECT slot FROM {slots} WHERE delete_at <= {now} ORDER BY delete_at LIMIT ?1)

@@ -1,0 +1,63 @@
+//! The store's statements, with the name of its table.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::schema::Names;
+
+/// The machine's clock in milliseconds: the same throughout a statement.
+const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
+/// What a slot's row is read from: times as what is left of them, in µs.
+const COLUMNS: &str = "fingerprint, owner, fence, attempt, state, refuse, \
+    (until - {now}) * 1000 AS until, (delete_at - {now}) * 1000 AS deleted_in, steps, record";
+
+/// One statement: shared, because sqlx takes each anew.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement(Arc<str>);
+
+impl Statement {
+    fn new(text: &str, names: &Names) -> Self {
+        let text = text
+            .replace("{slots}", names.slots())
+            .replace("{columns}", COLUMNS)
+            .replace("{now}", NOW);
+        Self(text.into())
+    }
+
+    /// The name in it is checked, everything else is a parameter.
+    pub(crate) fn sql(&self) -> SqlStr {
+        AssertSqlSafe(Arc::clone(&self.0)).into_sql_str()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) claim: Statement,
+    pub(crate) renew: Statement,
+    pub(crate) checkpoint: Statement,
+    pub(crate) complete: Statement,
+    pub(crate) release: Statement,
+    pub(crate) inspect: Statement,
+    pub(crate) list: Statement,
+    pub(crate) resolve: Statement,
+    pub(crate) reap: Statement,
+}
+
+impl Statements {
+    pub(crate) fn new(names: &Names) -> Self {
+        let statement = |text| Statement::new(text, names);
+        Self {
+            claim: statement(include_str!("sql/claim.sql")),
+            renew: statement(include_str!("sql/renew.sql")),
+            checkpoint: statement(include_str!("sql/checkpoint.sql")),
+            complete: statement(include_str!("sql/complete.sql")),
+            release: statement(include_str!("sql/release.sql")),
+            inspect: statement(include_str!("sql/inspect.sql")),
+            list: statement(include_str!("sql/list.sql")),
+            resolve: statement(include_str!("sql/resolve.sql")),
+            reap: statement(include_str!("sql/reap.sql")),
+        }
+    }
+}

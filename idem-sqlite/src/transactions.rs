@@ -1,0 +1,166 @@
+//! Handlers' transactions: claim, the handler's own statements, record, commit.
+//!
+//! ```text
+//! BEGIN IMMEDIATE            the one writer's turn
+//! claim
+//! SAVEPOINT idem_work
+//!     the handler's statements
+//! RELEASE idem_work          or ROLLBACK TO it
+//! complete
+//! COMMIT
+//! ```
+//!
+//! Who else has a transaction for the slot is known to this process only
+//! ([`Running`](crate::running::Running)); another process waits for the writer's
+//! turn, and then sees what was committed.
+//!
+//! The savepoint is gone if the handler has ended the transaction itself.
+
+use std::time::Duration;
+
+use idem_core::{
+    Begun, Claim, ClaimRequest, Concluded, Ending, OnCrash, StoreError, Transactional, Writes,
+};
+use idem_sql::OpenTransaction;
+use sqlx::{SqlSafeStr, Sqlite, raw_sql};
+
+use crate::{
+    SqliteStore,
+    error::{in_transaction, is_over, of_beginning},
+    row,
+    store::{TRIES, claim, completion, release},
+};
+
+type Transaction = OpenTransaction<Sqlite>;
+
+impl Transactional for SqliteStore {
+    type Transaction = Transaction;
+
+    async fn begin(&self, request: ClaimRequest) -> Result<Begun<Transaction>, StoreError> {
+        for _ in 0..TRIES {
+            // Before the queue for the writer: a duplicate does not wait in it.
+            let entered = match self.inner.running.enter(&request) {
+                Ok(entered) => entered,
+                Err(claim) => return Ok(Begun::Not(claim)),
+            };
+            if let Some(seen) = self.inner.seen(request.slot).await?
+                && let Some(claim) = seen.meets(&request)?
+            {
+                return Ok(Begun::Not(claim));
+            }
+            let begin = "BEGIN IMMEDIATE".into_sql_str();
+            let mut transaction = Transaction::begin(&self.inner.writer, begin, request)
+                .await
+                .map_err(of_beginning)?;
+            transaction.keep(entered);
+            // A row of ours that is ever committed in flight was not committed by us.
+            let row = claim(&self.inner.statements.claim, &request, true)
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(of_beginning)?;
+            if let Some(row) = row {
+                let claimed = row::claimed(request.slot, &row)?;
+                raw_sql("SAVEPOINT idem_work")
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(of_beginning)?;
+                return Ok(Begun::Claimed(transaction, claimed));
+            }
+            // Another process was quicker.
+            transaction.rollback().await.map_err(of_beginning)?;
+        }
+        Ok(Begun::Not(Claim::InFlight {
+            lease_left: Duration::ZERO,
+        }))
+    }
+
+    async fn conclude(
+        &self,
+        transaction: Transaction,
+        ending: Ending,
+    ) -> Result<Concluded, StoreError> {
+        let request = *transaction.request();
+        let concluded = match ending {
+            Ending::Complete { .. } | Ending::Release { .. } => {
+                self.try_conclude(transaction, &ending).await?
+            }
+            Ending::Abandon => {
+                transaction.rollback().await.map_err(in_transaction)?;
+                Concluded::Done
+            }
+        };
+        if concluded == Concluded::Escaped {
+            self.mark_unknown(request).await?;
+        }
+        Ok(concluded)
+    }
+}
+
+impl SqliteStore {
+    async fn try_conclude(
+        &self,
+        mut transaction: Transaction,
+        ending: &Ending,
+    ) -> Result<Concluded, StoreError> {
+        match transaction.depth() {
+            0 => return Ok(Concluded::Escaped),
+            1 => {}
+            _ => {
+                return Err(StoreError::Refused {
+                    reason: "the work has left a nested transaction open; commit it or drop it"
+                        .to_owned(),
+                });
+            }
+        }
+        let keeps = matches!(
+            ending,
+            Ending::Complete {
+                writes: Writes::Keep,
+                ..
+            }
+        );
+        let savepoint = if keeps {
+            "RELEASE idem_work"
+        } else {
+            "ROLLBACK TO idem_work"
+        };
+        match raw_sql(savepoint).execute(&mut *transaction).await {
+            Ok(_) => {}
+            Err(error) if is_over(&error) => return Ok(Concluded::Escaped),
+            Err(error) => return Err(in_transaction(error)),
+        }
+        let statements = &self.inner.statements;
+        let asked = match ending {
+            Ending::Complete {
+                grant,
+                record,
+                retention,
+                ..
+            } => completion(&statements.complete, grant, record, *retention),
+            Ending::Release { grant, ttl } => release(&statements.release, grant, *ttl),
+            Ending::Abandon => return Ok(Concluded::Done),
+        };
+        let done = asked
+            .execute(&mut *transaction)
+            .await
+            .map_err(in_transaction)?;
+        if done.rows_affected() == 0 {
+            transaction.rollback().await.map_err(in_transaction)?;
+            return Ok(Concluded::Fenced);
+        }
+        transaction.commit().await.map_err(in_transaction)?;
+        Ok(Concluded::Done)
+    }
+
+    /// Nobody is to run what may have been committed.
+    async fn mark_unknown(&self, request: ClaimRequest) -> Result<(), StoreError> {
+        let silent = ClaimRequest {
+            lease: Duration::ZERO,
+            on_crash: OnCrash::Refuse,
+            ..request
+        };
+        let asked = claim(&self.inner.statements.claim, &silent, true);
+        self.inner.change(asked).await?;
+        Ok(())
+    }
+}
