@@ -1,11 +1,15 @@
 //! Statements of the test itself, each on a connection of its own.
 
+use std::time::Duration;
+
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::{Postgres, USER};
 use crate::waiting::DEADLINE;
 
+/// For the answer of a server that may not be one.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The name of the connections, for `pg_stat_activity` and the log.
 const APPLICATION: &str = "idem-servers";
 /// A database that every server has from the start. While somebody is in it, it cannot be copied.
@@ -67,8 +71,12 @@ impl Postgres {
 
     /// Whether it is this server that answers, and not another program's on this port.
     pub(super) async fn answers(&self, database: &str) -> bool {
-        let own = self.try_text(database, "SHOW data_directory").await;
-        own.is_ok_and(|own| own.as_deref() == self.data().to_str())
+        let ask = self.try_text(database, "SHOW data_directory");
+        // Another program may say nothing at all.
+        let Ok(Ok(own)) = tokio::time::timeout(PATIENCE, ask).await else {
+            return false;
+        };
+        own.as_deref() == self.data().to_str()
     }
 
     async fn try_execute(&self, database: &str, sql: &str) -> sqlx::Result<()> {

@@ -16,9 +16,10 @@ pub(super) const LOG: &str = "output";
 pub(super) const START: &str = r#"
 set -e
 programs=$1 dir=$2
+# Messages in English. Without any locale it does not start on macOS.
+export LC_ALL=C
 if [ ! -e "$dir/data" ]; then
-    # With a time zone `initdb` need not find out which one the machine is in; in C, messages are
-    # in English.
+    # With a time zone `initdb` need not find out which one the machine is in.
     TZ=UTC "$programs/initdb" --no-sync --no-instructions --auth trust --username idem \
         --encoding UTF8 --no-locale --pgdata "$dir/data"
     cat "$dir/idem.conf" >>"$dir/data/postgresql.conf"
