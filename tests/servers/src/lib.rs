@@ -1,11 +1,13 @@
-//! Real `redis-server` processes for integration tests, and a proxy that breaks their connections.
+//! Real `redis-server` and `postgres` processes for integration tests, and a proxy that breaks their
+//! connections.
 //!
 //! | | |
 //! |---|---|
-//! | [`Redis`] | one server: start, stop, kill, restart, ask |
+//! | [`Redis`] | one Redis server: start, stop, kill, restart, ask |
 //! | [`Replicated`] | a master and its replicas |
 //! | [`Sentinels`] | a master, its replicas and three sentinels that watch over them |
 //! | [`Cluster`] | three masters and their replicas |
+//! | [`Postgres`] | one PostgreSQL server: start, stop, kill, restart, kill one backend, ask |
 //! | [`Proxy`] | stands in front of a server: loses replies, cuts, delays the replication |
 //! | [`Process`] | a process that is never left behind, however the test ends |
 //! | [`ports`] | ports that no other test takes |
@@ -24,7 +26,9 @@
 mod cluster;
 mod config;
 pub mod ports;
+mod postgres;
 mod process;
+mod programs;
 mod proxy;
 mod redis;
 mod replicated;
@@ -34,6 +38,7 @@ mod waiting;
 
 pub use self::redis::Redis;
 pub use cluster::{Cluster, ClusterOptions, Node};
+pub use postgres::Postgres;
 pub use process::{Process, State};
 pub use proxy::Proxy;
 pub use replicated::Replicated;

@@ -1,6 +1,8 @@
 //! A process that is never left behind, however the test ends.
 
-use std::env;
+mod family;
+mod table;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -8,25 +10,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use crate::waiting::DEADLINE;
+pub use table::State;
 
 /// Starts the server on each line that it reads, ends it and its directory at the end of its input:
-/// the test's process closed the pipe, or is gone. Arguments: the directory, the command.
+/// the test's process closed the pipe, or is gone. Arguments: the directory, how to end `$pid`, what
+/// to clean up when all is over, the command.
 const SUPERVISOR: &str = r#"
 # What ends the test must not end this before it has cleaned up.
 trap '' HUP INT TERM PIPE
 # An ended server keeps its pid until it is reaped, which dash leaves to `wait`. bash does it at
 # once: from then on the pid may be somebody else's.
 [ -z "${BASH_VERSION-}" ] || trap 'reaped=yes' CHLD
-dir=$1
-shift
+dir=$1 ending=$2 cleaning=$3
+shift 3
 pid=
 end() {
     [ -n "$pid" ] || return 0
-    [ -n "$reaped" ] || kill -9 "$pid"
+    [ -n "$reaped" ] || eval "$ending"
     wait "$pid"
     pid=
 }
@@ -43,20 +44,41 @@ while :; do
     echo "$pid"
 done
 end
+eval "$cleaning"
 rm -rf "$dir"
 # A child of the server that was just saving may have come in between.
 [ ! -e "$dir" ] || { sleep 1; rm -rf "$dir"; }
 "#;
 
-/// What a process is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It runs, or waits for something.
-    Running,
-    /// It was sent a `SIGSTOP`.
-    Stopped,
-    /// It is gone.
-    Ended,
+/// What is to be run, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program<'a> {
+    pub(crate) command: &'a [&'a str],
+    /// What the supervisor's shell does to end `$pid`, for which it waits afterwards.
+    pub(crate) ending: &'static str,
+    /// What it does at the very end, before it removes `$dir`.
+    pub(crate) cleaning: &'static str,
+    /// As whom it runs, and the supervisor with it, if not as the test.
+    pub(crate) account: Option<Account>,
+}
+
+impl<'a> Program<'a> {
+    /// A program that can be killed at any time and leaves nothing then.
+    pub(crate) fn simple(command: &'a [&'a str]) -> Self {
+        Self {
+            command,
+            ending: r#"kill -9 "$pid""#,
+            cleaning: ":",
+            account: None,
+        }
+    }
+}
+
+/// Somebody whom root can be instead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account {
+    pub(crate) user: u32,
+    pub(crate) group: u32,
 }
 
 /// A server and the shell that watches over it. Dropped, both are gone, and so is the directory.
@@ -75,18 +97,17 @@ struct Supervisor {
 }
 
 impl Process {
-    /// Starts `command`, which is looked up in `PATH`. From now on `dir` belongs to the process.
-    pub(crate) fn start(dir: &Path, command: &[&str]) -> Self {
-        assert!(
-            on_path(command[0]),
-            "{} is not installed: run ./scripts/test, which installs it, or \
-             `apt-get install redis-server` / `brew install redis`",
-            command[0]
-        );
-        let mut shell = Command::new("sh")
+    /// Starts a program. From now on `dir` belongs to the process.
+    pub(crate) fn start(dir: &Path, program: &Program<'_>) -> Self {
+        let mut shell = Command::new("sh");
+        if let Some(account) = program.account {
+            shell.uid(account.user).gid(account.group);
+        }
+        let mut shell = shell
             .args(["-c", SUPERVISOR, "supervisor"])
             .arg(dir)
-            .args(command)
+            .args([program.ending, program.cleaning])
+            .args(program.command)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -130,13 +151,8 @@ impl Process {
     /// When the process has ended: its id may belong to another by now.
     pub fn signal(&self, name: &str) {
         assert!(self.is_running(), "SIG{name} to a process that has ended");
-        // The shell's own `kill`: a program of that name is not everywhere.
-        let status = Command::new("sh")
-            .args(["-c", r#"kill -s "$1" "$2""#, "sh", name])
-            .arg(self.pid().to_string())
-            .status()
-            .expect("sh starts");
-        assert!(status.success(), "kill -s {name} {}", self.pid());
+        let sent = table::send(name, &[self.pid()]);
+        assert!(sent, "kill -s {name} {}", self.pid());
     }
 
     /// Whether it has not ended. A stopped process counts as running.
@@ -148,16 +164,12 @@ impl Process {
     /// What it is doing.
     #[must_use]
     pub fn state(&self) -> State {
-        state_of(self.pid())
+        table::state_of(self.pid())
     }
 
     /// Waits, blocking, until the process is in this state.
     pub(crate) fn wait_for(&self, state: State) {
-        let start = Instant::now();
-        while self.state() != state {
-            assert!(start.elapsed() < DEADLINE, "waited for {state:?}");
-            thread::sleep(Duration::from_millis(1));
-        }
+        family::wait_until(&[self.pid()], |now| now == state);
     }
 }
 
@@ -184,31 +196,4 @@ impl Drop for Process {
         let _ = supervisor.shell.wait();
         let _ = fs::remove_dir_all(&self.dir);
     }
-}
-
-/// What the process with this id is doing. A zombie has ended.
-fn state_of(pid: u32) -> State {
-    let letter = if Path::new("/proc/self/stat").exists() {
-        // "123 (name) S ...", and the name may hold anything.
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .and_then(|(_, rest)| rest.chars().next())
-    } else {
-        let pid = pid.to_string();
-        let ps = Command::new("ps")
-            .args(["-o", "stat=", "-p", &pid])
-            .output()
-            .expect("ps starts");
-        String::from_utf8_lossy(&ps.stdout).trim().chars().next()
-    };
-    match letter {
-        None | Some('Z' | 'X') => State::Ended,
-        Some('T') => State::Stopped,
-        Some(_) => State::Running,
-    }
-}
-
-fn on_path(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }

@@ -23,6 +23,11 @@ use state::{Mode, Shared};
 /// It starts out passing everything. Every method is about the connections there are and the ones
 /// to come, and holds from the moment it returns. It runs on a thread of its own: neither a blocked
 /// test nor tokio's paused clock touches it. Dropped, it closes everything.
+///
+/// What a client says does not matter to it: it may stand in front of PostgreSQL as well as of
+/// Redis. Only [`Self::reset_after_request`] and what is about the replication look for commands of
+/// Redis. With PostgreSQL the answer to a `COMMIT` is lost by [`Self::drop_replies`] before it is
+/// sent, and [`Self::cut`] once another connection has seen that it was applied.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -72,7 +77,8 @@ impl Proxy {
         self.port
     }
 
-    /// `redis://127.0.0.1:PORT`
+    /// `redis://127.0.0.1:PORT`. For PostgreSQL there is
+    /// [`Postgres::url_through`](crate::Postgres::url_through).
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)

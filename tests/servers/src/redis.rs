@@ -12,7 +12,8 @@ use redis::{
 
 use crate::config::{CONFIG, LOG, Plan, SOCKET};
 use crate::ports;
-use crate::process::{Process, State};
+use crate::process::{Process, Program, State};
+use crate::programs;
 use crate::waiting::until_or;
 
 /// How often a start is tried again because something else took the port.
@@ -50,6 +51,7 @@ impl Redis {
 
     /// Starts the process, and does not wait for it.
     pub(crate) fn launch(plan: &Plan) -> Self {
+        programs::require_redis();
         let temp = tempfile::Builder::new()
             .prefix("idem-servers-")
             .tempdir()
@@ -64,7 +66,7 @@ impl Redis {
         if plan.sentinel {
             command.push("--sentinel");
         }
-        let process = Process::start(&dir, &command);
+        let process = Process::start(&dir, &Program::simple(&command));
         // From here on it is the process's to remove.
         let dir = temp.keep();
         Self {
