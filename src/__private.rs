@@ -12,4 +12,5 @@ pub use crate::{
     deferred::Deferred,
     entry::NeedsIdempotencyInState,
     handler::HandlerSpec,
+    transact::Begun,
 };

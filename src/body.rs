@@ -10,6 +10,8 @@ use http::{StatusCode, request::Parts};
 use idem_core::{FingerprintBuilder, FingerprintError};
 use serde::Serialize;
 
+use crate::check::Repeatable;
+
 /// A body extractor whose payload can be fingerprinted.
 ///
 /// The last argument of an annotated handler either comes from the request's
@@ -143,6 +145,16 @@ impl<T> Captured<T> {
     }
 }
 
+impl<T: Repeatable> Captured<T> {
+    /// The same once more, for another run of the handler.
+    pub fn again(this: &Self) -> Self {
+        Self {
+            value: this.value.again(),
+            feed: this.feed,
+        }
+    }
+}
+
 impl<T> Feed for Captured<T> {
     fn feed(&self, to: &mut FingerprintBuilder) -> Result<(), FingerprintError> {
         match self.feed {
@@ -200,6 +212,16 @@ impl<T> CapturedRaw<T> {
 
     pub fn into_inner(this: Self) -> T {
         this.value
+    }
+}
+
+impl<T: Repeatable> CapturedRaw<T> {
+    /// The same once more, for another run of the handler.
+    pub fn again(this: &Self) -> Self {
+        Self {
+            value: this.value.again(),
+            bytes: this.bytes.clone(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use idem_core::{
     FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, Operation, Refusal, Scope,
+    TransactionHandle,
 };
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     check::{FingerprintValue, KeyValue, ScopeValue},
     plan::{KeyPlan, Plan, ScopePlan},
     problem::Problem,
-    respond,
+    respond::Answering,
     state::Idempotency,
 };
 
@@ -112,26 +113,86 @@ impl Call {
         self.run_boxed(Box::pin(work))
     }
 
+    /// Runs the handler's body once for the key, in a transaction of the store's
+    /// database in which the record commits too.
+    pub async fn transact<H, F, W>(self, work: F) -> Response
+    where
+        H: TransactionHandle,
+        F: FnOnce(H) -> W + Send + 'static,
+        W: Future<Output = Response> + Send + 'static,
+    {
+        let answering = Answering::new(&self.idempotency, &self.plan);
+        match self.with_any_key().ready() {
+            Ready::Protected(call) => {
+                let keeper = answering.keeper();
+                let work = move |transaction| keeper.worked(work(transaction));
+                answering.answer(answering.runtime().execute_in(call, work).await)
+            }
+            Ready::Unprotected => answering.misconfigured(),
+            Ready::Refused(refusal) => refusal,
+        }
+    }
+
+    /// [`transact`](Self::transact), and again if the transaction gave way to another.
+    pub async fn transact_retrying<H, F, W>(self, mut work: F) -> Response
+    where
+        H: TransactionHandle,
+        F: FnMut(H) -> W + Send + 'static,
+        W: Future<Output = Response> + Send + 'static,
+    {
+        let retries = self.plan.retries;
+        let answering = Answering::new(&self.idempotency, &self.plan);
+        match self.with_any_key().ready() {
+            Ready::Protected(call) => {
+                let keeper = answering.keeper();
+                let work = move |transaction| keeper.clone().worked(work(transaction));
+                let runtime = answering.runtime();
+                answering.answer(runtime.execute_in_retrying(call, retries, work).await)
+            }
+            Ready::Unprotected => answering.misconfigured(),
+            Ready::Refused(refusal) => refusal,
+        }
+    }
+
+    /// Where the key is optional and absent, too, the handler has its transaction:
+    /// under a key that nobody has.
+    fn with_any_key(mut self) -> Self {
+        if self.key.is_none() && self.plan.key_optional {
+            self.key = Some(IdempotencyKey::random());
+            self.scope = Some(Scope::GLOBAL);
+        }
+        self
+    }
+
     async fn run_boxed(self, work: BoxFuture<'static, Response>) -> Response {
+        let answering = Answering::new(&self.idempotency, &self.plan);
+        match self.ready() {
+            Ready::Protected(call) => answering.run(call, work).await,
+            Ready::Unprotected => work.await,
+            Ready::Refused(refusal) => refusal,
+        }
+    }
+
+    fn ready(self) -> Ready {
         if let Some((refusal, problem, detail)) = self.refused {
             self.idempotency.runtime().refuse(&self.operation, refusal);
             let report = self.idempotency.shared().problems.report(problem);
-            return match detail {
+            return Ready::Refused(match detail {
                 Some(detail) => report.detail(detail).into_response(),
                 None => report.into_response(),
-            };
+            });
         }
         let (key, scope) = match (self.key, self.scope) {
             (Some(key), Some(scope)) => (key, scope),
-            (None, _) if self.plan.key_optional => return work.await,
+            (None, _) if self.plan.key_optional => return Ready::Unprotected,
             // The expansion sets what the plan leaves to expressions.
             _ => {
                 tracing::error!(operation = %self.operation, "the handler set no key or no scope");
                 let problems = &self.idempotency.shared().problems;
-                return problems.report(Problem::Misconfigured).into_response();
+                return Ready::Refused(problems.report(Problem::Misconfigured).into_response());
             }
         };
-        let call = idem_core::Call {
+        Ready::Protected(idem_core::Call {
             slot: self
                 .idempotency
                 .runtime()
@@ -139,8 +200,7 @@ impl Call {
             operation: self.operation,
             fingerprint: self.fingerprint.finish(),
             settings: self.plan.settings,
-        };
-        respond::answer(&self.idempotency, &self.plan, call, work).await
+        })
     }
 
     fn is_protected(&self) -> bool {
@@ -160,6 +220,15 @@ impl Call {
     fn refuse(&mut self, refusal: Refusal, problem: Problem, detail: Option<String>) {
         self.refused.get_or_insert((refusal, problem, detail));
     }
+}
+
+/// What is to be done with a request, of which everything is known.
+enum Ready {
+    Protected(idem_core::Call),
+    /// There is no key, and none is required.
+    Unprotected,
+    /// The answer to one that cannot be served.
+    Refused(Response),
 }
 
 impl fmt::Debug for Call {

@@ -1,6 +1,6 @@
 //! Arguments that are extracted only after the claim is won.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
@@ -14,15 +14,22 @@ use crate::Outcome;
 /// An argument marked `#[deferred]`: nothing is extracted until
 /// [`extract`](Self::extract), which happens after the claim is won.
 #[doc(hidden)]
-pub struct Deferred<T>(BoxFuture<'static, Result<T, Response>>);
+pub struct Deferred<T>(Arc<Extract<T>>);
+
+type Extract<T> = dyn Fn() -> BoxFuture<'static, Result<T, Response>> + Send + Sync;
 
 impl<T> Deferred<T> {
     /// Its rejection is never recorded: the handler has not run.
     pub async fn extract(this: Self) -> Result<T, Response> {
-        this.0.await.map_err(|mut rejection| {
+        (this.0)().await.map_err(|mut rejection| {
             rejection.extensions_mut().insert(Outcome::Release);
             rejection
         })
+    }
+
+    /// The same once more: each run of the handler extracts its own.
+    pub fn again(this: &Self) -> Self {
+        Self(Arc::clone(&this.0))
     }
 }
 
@@ -37,12 +44,15 @@ where
         parts: &mut Parts,
         state: &S,
     ) -> Result<Self, std::convert::Infallible> {
-        let mut parts = parts.clone();
+        let parts = parts.clone();
         let state = state.clone();
-        Ok(Self(Box::pin(async move {
-            T::from_request_parts(&mut parts, &state)
-                .await
-                .map_err(IntoResponse::into_response)
+        Ok(Self(Arc::new(move || {
+            let (mut parts, state) = (parts.clone(), state.clone());
+            Box::pin(async move {
+                T::from_request_parts(&mut parts, &state)
+                    .await
+                    .map_err(IntoResponse::into_response)
+            })
         })))
     }
 }

@@ -102,6 +102,28 @@ pub enum EndpointProblem {
         /// The name.
         name: String,
     },
+    /// It takes a transaction, and the store has none.
+    #[error(
+        "it takes `{wants}`, but the runtime's store, `{store}`, has no transactions; build the runtime over \
+         the store of that database"
+    )]
+    NoTransactions {
+        /// The transaction's type.
+        wants: &'static str,
+        /// The store's type.
+        store: &'static str,
+    },
+    /// It takes the transaction of another database than the store's.
+    #[error(
+        "it takes `{wants}`, but the runtime's store, `{store}`, is of another database; take that one's \
+         transaction, or build a runtime of its own for this handler, see `IdempotencyBuilder::only_modules`"
+    )]
+    OtherDatabase {
+        /// The transaction's type.
+        wants: &'static str,
+        /// The store's type.
+        store: &'static str,
+    },
     /// Two different handlers have the same number, which the attribute draws
     /// from their source text.
     #[error(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use idem_core::{OnCrash, OnStoreError, Overrides};
+use idem_core::{OnCrash, OnStoreError, Overrides, TransactionHandle, Transactions};
 
 use crate::{
     headers::KEY_HEADER,
@@ -54,6 +54,17 @@ pub(crate) struct Rules {
     pub(crate) record: Option<RecordRule>,
     pub(crate) profile: Option<Profile>,
     pub(crate) max_response: Option<usize>,
+    pub(crate) transaction: Option<TransactionRule>,
+    pub(crate) retries: u32,
+}
+
+/// The transaction that a handler takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TransactionRule {
+    /// Its type, such as `Tx<Postgres>`.
+    pub(crate) name: &'static str,
+    /// Whether a store has such ones.
+    pub(crate) fits: fn(&Transactions) -> bool,
 }
 
 impl Rules {
@@ -69,6 +80,8 @@ impl Rules {
             record: None,
             profile: None,
             max_response: None,
+            transaction: None,
+            retries: 0,
         }
     }
 }
@@ -225,6 +238,21 @@ impl HandlerSpec {
     #[must_use]
     pub const fn profile_ietf(mut self) -> Self {
         self.rules.profile = Some(Profile::Ietf);
+        self
+    }
+
+    #[must_use]
+    pub const fn transaction<H: TransactionHandle>(mut self) -> Self {
+        self.rules.transaction = Some(TransactionRule {
+            name: H::NAME,
+            fits: Transactions::fit::<H>,
+        });
+        self
+    }
+
+    #[must_use]
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.rules.retries = retries;
         self
     }
 

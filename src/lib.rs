@@ -93,6 +93,7 @@ mod problem;
 mod respond;
 mod scope;
 mod state;
+mod transact;
 
 #[doc(hidden)]
 pub mod __private;
@@ -109,7 +110,7 @@ pub use self::{
         DEFAULT_BODY_LIMIT, IdempotencyLayer, IdempotencyLayerBuilder, IdempotencyService,
         LayerWithoutScope,
     },
-    outcome::Outcome,
+    outcome::{Outcome, Writes},
     policy::{Profile, RecordRule},
     problem::Problem,
     scope::ScopeResolver,
@@ -124,10 +125,21 @@ pub use idem_core::testing;
 pub use idem_core::{
     Drained, Fingerprint, FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, OnCrash,
     OnStoreError, Once, OnceError, Operation, Overrides, Policy, PolicyError, Runtime, Scope,
-    ScopeError, Store, StoreError,
+    ScopeError, Store, StoreError, TransactionHandle, Transactional,
+};
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use idem_postgres::{
+    Isolation, Postgres, PostgresStore, PostgresStoreBuilder, SetupError as PostgresSetupError,
 };
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use idem_redis::{
     Hazard as RedisHazard, RedisStore, RedisStoreBuilder, SetupError as RedisSetupError,
 };
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
+pub use idem_sql::Tx;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use idem_sqlite::{SetupError as SqliteSetupError, Sqlite, SqliteStore, SqliteStoreBuilder};

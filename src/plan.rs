@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) record: RecordRule,
     pub(crate) profile: Profile,
     pub(crate) max_response: usize,
+    /// How often a transaction that gave way to another runs again.
+    pub(crate) retries: u32,
 }
 
 pub(crate) enum KeyPlan {
@@ -87,6 +89,15 @@ impl Ground {
     }
 
     fn try_plan(&self, rules: Rules) -> Result<Plan, EndpointProblem> {
+        if let Some(transaction) = rules.transaction {
+            let fits = self.runtime.transactions().map(transaction.fits);
+            let (wants, store) = (transaction.name, self.runtime.store_name());
+            match fits {
+                Some(true) => {}
+                Some(false) => return Err(EndpointProblem::OtherDatabase { wants, store }),
+                None => return Err(EndpointProblem::NoTransactions { wants, store }),
+            }
+        }
         Ok(Plan {
             key: match rules.key {
                 KeyRule::Expression => KeyPlan::Expression,
@@ -109,6 +120,7 @@ impl Ground {
             record: rules.record.unwrap_or(self.record),
             profile: rules.profile.unwrap_or(self.profile),
             max_response: rules.max_response.unwrap_or(self.max_response),
+            retries: rules.retries,
         })
     }
 

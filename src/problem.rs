@@ -36,6 +36,9 @@ pub enum Problem {
     ExecutionFailed,
     /// 503: the request was answered, but this node cannot read the record.
     RecordUnreadable,
+    /// 503: the handler ran in a transaction that has not committed, or the database
+    /// went away before it said whether it had.
+    NotCommitted,
     /// 503: the store did not take the claim; the handler did not run.
     StoreUnavailable,
     /// 500: the service is set up wrongly.
@@ -58,6 +61,7 @@ impl Problem {
             Self::ResponseNotRetained => "response-not-retained",
             Self::ExecutionFailed => "execution-failed",
             Self::RecordUnreadable => "record-unreadable",
+            Self::NotCommitted => "not-committed",
             Self::StoreUnavailable => "store-unavailable",
             Self::Misconfigured => "misconfigured",
         }
@@ -71,6 +75,7 @@ impl Problem {
             Self::InProgress
                 | Self::ExecutionFailed
                 | Self::RecordUnreadable
+                | Self::NotCommitted
                 | Self::StoreUnavailable
         )
     }
@@ -85,7 +90,9 @@ impl Problem {
             | Self::OutcomeUnknown
             | Self::ResponseNotRetained => StatusCode::CONFLICT,
             Self::ExecutionFailed | Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::RecordUnreadable | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RecordUnreadable | Self::NotCommitted | Self::StoreUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -102,6 +109,7 @@ impl Problem {
             Self::ResponseNotRetained => "The original response was not retained",
             Self::ExecutionFailed => "The request failed unexpectedly",
             Self::RecordUnreadable => "The recorded response cannot be read",
+            Self::NotCommitted => "The request was not committed",
             Self::StoreUnavailable => "Idempotency cannot be guaranteed now",
             Self::Misconfigured => "The service is misconfigured",
         }
@@ -142,6 +150,10 @@ impl Problem {
             Self::RecordUnreadable => {
                 "The request with this key was processed before. Retry later with the same key \
                  to get its response."
+            }
+            Self::NotCommitted => {
+                "The database has not confirmed the request. Retry with the same key: it takes effect \
+                 once, or its response is there."
             }
             Self::StoreUnavailable => "Nothing was executed. Retry later with the same key.",
             Self::Misconfigured => "Nothing was executed. Contact the operator of this service.",

@@ -13,13 +13,14 @@ use axum::{
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use idem_core::{
-    Execution, Finish, Replay, Stored,
+    Execution, Finish, Replay, Runtime, StoreError, Stored, Worked,
     record::{Record, RecordError, RecordedBody},
 };
 
 use crate::{
-    Outcome,
+    Outcome, Writes,
     headers::{EXPIRED, FALSE, REPLAYED, STORED, TRUE, UNPROTECTED},
+    outcome::Conflict,
     plan::Plan,
     problem::Problem,
     state::{Idempotency, Shared},
@@ -29,50 +30,91 @@ use crate::{
 /// again, unless the lease ends sooner, and for a store that is out of reach.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Runs `work` once for the call, or answers from the record.
-pub(crate) async fn answer(
-    idempotency: &Idempotency,
-    plan: &Arc<Plan>,
-    call: idem_core::Call,
-    work: BoxFuture<'static, Response>,
-) -> Response {
-    let keeper = Keeper {
-        idempotency: idempotency.clone(),
-        plan: Arc::clone(plan),
-    };
-    let work = async move { keeper.keep(work.await).await };
-    let execution = idempotency.runtime().execute(call, work).await;
-    let shared = idempotency.shared();
-    match execution {
-        Execution::Ran { answer, stored, .. } => match stored {
-            Stored::Recorded | Stored::Released => answer,
-            Stored::Pending | Stored::Lost => marked(answer, STORED, FALSE),
-        },
-        Execution::Unprotected { answer } => marked(answer, UNPROTECTED, TRUE),
-        Execution::Replayed(replay) => replayed(shared, &replay),
-        Execution::InProgress { lease_left } => shared
-            .problems
-            .report(Problem::InProgress)
-            .retry_after(lease_left.clamp(Duration::from_millis(50), RETRY_AFTER))
-            .into_response(),
-        Execution::KeyReused => shared
-            .problems
-            .report(Problem::KeyReused)
-            .status(plan.profile.key_reused())
-            .into_response(),
-        Execution::OutcomeUnknown => shared
-            .problems
-            .report(Problem::OutcomeUnknown)
-            .into_response(),
-        Execution::Panicked => shared
-            .problems
-            .report(Problem::ExecutionFailed)
-            .into_response(),
-        Execution::StoreFailed(_) => shared
-            .problems
-            .report(Problem::StoreUnavailable)
-            .retry_after(RETRY_AFTER)
-            .into_response(),
+/// Answers the calls of one endpoint.
+pub(crate) struct Answering {
+    idempotency: Idempotency,
+    plan: Arc<Plan>,
+}
+
+impl Answering {
+    pub(crate) fn new(idempotency: &Idempotency, plan: &Arc<Plan>) -> Self {
+        Self {
+            idempotency: idempotency.clone(),
+            plan: Arc::clone(plan),
+        }
+    }
+
+    /// Runs `work` once for the call, or answers from the record.
+    pub(crate) async fn run(
+        &self,
+        call: idem_core::Call,
+        work: BoxFuture<'static, Response>,
+    ) -> Response {
+        let keeper = self.keeper();
+        let work = async move { keeper.keep(work.await).await };
+        self.answer(self.runtime().execute(call, work).await)
+    }
+
+    pub(crate) fn keeper(&self) -> Keeper {
+        Keeper {
+            idempotency: self.idempotency.clone(),
+            plan: Arc::clone(&self.plan),
+        }
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.idempotency.runtime()
+    }
+
+    pub(crate) fn misconfigured(&self) -> Response {
+        let problems = &self.idempotency.shared().problems;
+        problems.report(Problem::Misconfigured).into_response()
+    }
+
+    /// What the client gets.
+    pub(crate) fn answer(&self, execution: Execution<Response>) -> Response {
+        let shared = self.idempotency.shared();
+        match execution {
+            Execution::Ran { answer, stored, .. } => match stored {
+                Stored::Recorded | Stored::Released => answer,
+                Stored::Pending | Stored::Lost => marked(answer, STORED, FALSE),
+            },
+            Execution::Unprotected { answer } => marked(answer, UNPROTECTED, TRUE),
+            Execution::Replayed(replay) => replayed(shared, &replay),
+            Execution::InProgress { lease_left } => shared
+                .problems
+                .report(Problem::InProgress)
+                .retry_after(lease_left.clamp(Duration::from_millis(50), RETRY_AFTER))
+                .into_response(),
+            Execution::KeyReused => shared
+                .problems
+                .report(Problem::KeyReused)
+                .status(self.plan.profile.key_reused())
+                .into_response(),
+            Execution::OutcomeUnknown => shared
+                .problems
+                .report(Problem::OutcomeUnknown)
+                .into_response(),
+            Execution::Panicked => shared
+                .problems
+                .report(Problem::ExecutionFailed)
+                .into_response(),
+            // The handler has done something that no transaction commits.
+            Execution::NotCommitted(StoreError::Refused { .. }) => shared
+                .problems
+                .report(Problem::ExecutionFailed)
+                .into_response(),
+            Execution::NotCommitted(_) => shared
+                .problems
+                .report(Problem::NotCommitted)
+                .retry_after(RETRY_AFTER)
+                .into_response(),
+            Execution::StoreFailed(_) => shared
+                .problems
+                .report(Problem::StoreUnavailable)
+                .retry_after(RETRY_AFTER)
+                .into_response(),
+        }
     }
 }
 
@@ -82,12 +124,34 @@ fn marked(mut response: Response, name: HeaderName, value: HeaderValue) -> Respo
 }
 
 /// Decides what is kept of a handler's answer. It runs inside the claim.
-struct Keeper {
+#[derive(Clone)]
+pub(crate) struct Keeper {
     idempotency: Idempotency,
     plan: Arc<Plan>,
 }
 
 impl Keeper {
+    /// What work in a transaction has come to.
+    pub(crate) async fn worked(self, work: impl Future<Output = Response>) -> Worked<Response> {
+        self.judged(work.await).await
+    }
+
+    /// Compiled once, and not for each handler.
+    async fn judged(self, answer: Response) -> Worked<Response> {
+        let conflict = answer.extensions().get::<Conflict>().is_some();
+        let writes = match answer.extensions().get::<Writes>() {
+            Some(Writes::Keep) => idem_core::Writes::Keep,
+            Some(Writes::RollBack) => idem_core::Writes::RollBack,
+            None if answer.status().as_u16() >= 400 => idem_core::Writes::RollBack,
+            None => idem_core::Writes::Keep,
+        };
+        Worked {
+            finish: self.keep(answer).await,
+            writes,
+            conflict,
+        }
+    }
+
     async fn keep(&self, answer: Response) -> Finish<Response> {
         let is_kept = match answer.extensions().get::<Outcome>() {
             Some(Outcome::Record) => true,

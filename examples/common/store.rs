@@ -5,6 +5,8 @@
 //! | `memory`, or not set | this process's memory |
 //! | `redis://HOST:PORT`, `rediss://…`, `redis+unix:///PATH` | one Redis |
 //! | `redis-sentinel://HOST:PORT,HOST:PORT/MASTER-NAME` | the master that these sentinels name |
+//! | `sqlite:PATH` | a SQLite file |
+//! | `postgres://USER:PASSWORD@HOST:PORT/DATABASE` | PostgreSQL |
 //! | `redis-cluster://HOST:PORT,HOST:PORT` | a Redis cluster |
 //!
 //! With `IDEM_MIN_REPLICAS=1` each write to Redis waits for one replica.
@@ -19,8 +21,10 @@ pub(crate) async fn idempotency() -> Result<IdempotencyBuilder, Box<dyn Error>> 
             Ok(Idempotency::builder(MemoryStore::new()))
         }
         Ok(url) if url.starts_with("redis") => redis(url).await,
+        Ok(url) if url.starts_with("sqlite:") => sqlite(url).await,
+        Ok(url) if url.starts_with("postgres") => postgres(url).await,
         Ok(other) => {
-            let known = "`memory`, `redis://…`, `redis-sentinel://…` and `redis-cluster://…`";
+            let known = "`memory`, `sqlite:PATH`, `postgres://…`, `redis://…`, `redis-sentinel://…` and `redis-cluster://…`";
             Err(format!("IDEM_STORE is `{other}`; this program knows {known}").into())
         }
         Err(error) => Err(format!("IDEM_STORE: {error}").into()),
@@ -44,4 +48,28 @@ async fn redis(url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
 #[cfg(not(feature = "redis"))]
 async fn redis(_url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
     Err("IDEM_STORE says Redis, and this build has only memory: add `--features redis`".into())
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
+    let store = idem_axum::SqliteStore::connect(url).await?;
+    store.migrate().await?;
+    Ok(Idempotency::builder(store))
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn sqlite(_url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
+    Err("IDEM_STORE says SQLite, and this build has it not: add `--features sqlite`".into())
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
+    let store = idem_axum::PostgresStore::connect(url).await?;
+    store.migrate().await?;
+    Ok(Idempotency::builder(store))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
+    Err("IDEM_STORE says PostgreSQL, and this build has it not: add `--features postgres`".into())
 }

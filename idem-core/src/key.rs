@@ -75,6 +75,12 @@ impl IdempotencyKey {
         Ok(found)
     }
 
+    /// A key that nobody has: 128 random bits in hexadecimal.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()).into())
+    }
+
     /// The key's text. Whoever asks for it takes care that it is not logged.
     #[must_use]
     pub fn as_str(&self) -> &str {

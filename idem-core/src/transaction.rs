@@ -55,6 +55,13 @@ pub trait Transactional: Store {
 }
 
 /// What the work takes as its transaction.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the transaction of an idempotent handler",
+    label = "#[idempotent] takes an argument that is called `Tx` for the transaction in which effect and record \
+             commit together",
+    note = "that is `idem_axum::Tx`, of the features `postgres` and `sqlite`; import another extractor of this name \
+            under another one: `use other::Tx as OtherTx`"
+)]
 pub trait TransactionHandle: Send + Sized + 'static {
     /// The [`Transactional::Transaction`] that it stands for.
     type Transaction: Send + 'static;

@@ -50,6 +50,8 @@ enum Holder {
     Captured,
     /// With the bytes that it was read from.
     CapturedRaw,
+    /// Not extracted at all: it is begun with the claim.
+    Transaction,
 }
 
 impl Expansion<'_> {
@@ -69,15 +71,18 @@ impl Expansion<'_> {
         let checks = self.checks();
         let begin = self.begin();
         let statements = self.statements();
-        let extractions = self.extractions();
-        let values = self.values();
-        let answer = self.answer();
+        let work = self.work(&path);
+        let method = match (self.handler.transaction(), &self.args.retries) {
+            (None, _) => format_ident!("run"),
+            (Some(_), None) => format_ident!("transact"),
+            (Some(_), Some(_)) => format_ident!("transact_retrying"),
+        };
         // What the body holds across an await is the function's affair: an error
         // about it points at the function.
         let call_and_work = at(name.span(), quote!((__idem_call, __idem_work)));
         let run = at(
             name.span(),
-            quote!(#private::Call::run(__idem_call, __idem_work).await),
+            quote!(#private::Call::#method(__idem_call, __idem_work).await),
         );
         // With the user's own keywords and braces it is the user's function to the
         // compiler: one that nobody uses is dead code.
@@ -91,13 +96,7 @@ impl Expansion<'_> {
                 #checks
                 #begin
                 #(#statements)*
-                let #call_and_work = (__idem_call, async move {
-                    #(#extractions)*
-                    // Not called by its name: clippy minds a function without an await
-                    // less if it is used as a value, as it was.
-                    let __idem_body = #path;
-                    match __idem_body(#(#values),*).await { #answer }
-                });
+                let #call_and_work = (__idem_call, #work);
                 #run
             },
         );
@@ -108,6 +107,56 @@ impl Expansion<'_> {
             #(#outer)*
             #vis #asyncness #fn_token #name(#(#parameters),*) -> #private::Response #block
         }
+    }
+
+    /// The future that runs the user's function; of its transaction, where it takes one.
+    fn work(&self, path: &TokenStream) -> TokenStream {
+        let extractions = self.extractions();
+        let values = self.values();
+        let answer = self.answer();
+        let future = quote! {
+            async move {
+                #(#extractions)*
+                // Not called by its name: clippy minds a function without an await
+                // less if it is used as a value, as it was.
+                let __idem_body = #path;
+                match __idem_body(#(#values),*).await { #answer }
+            }
+        };
+        let transaction = self
+            .arguments()
+            .find(|(_, _, holder)| *holder == Holder::Transaction);
+        let Some((index, argument, _)) = transaction else {
+            return future;
+        };
+        let (name, ty) = (variable(index), owned(&argument.ty));
+        let again = self.again();
+        quote!(move |#name: #ty| { #again #future })
+    }
+
+    /// The arguments once more, where the body may run more than once.
+    fn again(&self) -> TokenStream {
+        let private = &self.private;
+        if self.args.retries.is_none() {
+            return TokenStream::new();
+        }
+        self.arguments()
+            .filter_map(|(index, argument, holder)| {
+                let name = variable(index);
+                let holder = match holder {
+                    Holder::Transaction => return None,
+                    Holder::Plain => {
+                        let again = quote_spanned!(point(&argument.ty)=> again);
+                        return Some(quote!(let #name = #private::check::#again(&#name);));
+                    }
+                    Holder::Deferred => quote!(Deferred),
+                    Holder::Captured => quote!(Captured),
+                    Holder::CapturedRaw => quote!(CapturedRaw),
+                };
+                let again = quote_spanned!(point(&argument.ty)=> again);
+                Some(quote!(let #name = #private::#holder::#again(&#name);))
+            })
+            .collect()
     }
 
     /// The user's function: nested under its own name, or, where it names the
@@ -172,6 +221,7 @@ impl Expansion<'_> {
                     Holder::Deferred => quote!(#private::Deferred<#ty>),
                     Holder::Captured => quote!(#private::Captured<#ty>),
                     Holder::CapturedRaw => quote!(#private::CapturedRaw<#ty>),
+                    Holder::Transaction => quote!(#private::Begun<#ty>),
                 };
                 if Some(index) == last {
                     quote!(__idem_last: #private::NeedsIdempotencyInState<#id, #held>)
@@ -205,6 +255,8 @@ impl Expansion<'_> {
                 Holder::Deferred => quote!(Deferred),
                 Holder::Captured => quote!(Typed),
                 Holder::CapturedRaw => quote!(Raw),
+                // Asserted where it is registered.
+                Holder::Transaction => continue,
                 Holder::Plain if index == last => quote!(Last),
                 Holder::Plain => quote!(Head),
             };
@@ -235,7 +287,13 @@ impl Expansion<'_> {
     /// points at the return type.
     fn answer(&self) -> TokenStream {
         let private = &self.private;
-        let respond = quote!(__idem_answer => #private::check::respond(__idem_answer));
+        let respond = match (self.handler.transaction(), &self.args.retries) {
+            (Some(transaction), Some(_)) => {
+                let ty = owned(&transaction.ty);
+                quote!(__idem_answer => #private::check::respond_or_retry::<#ty, _>(__idem_answer))
+            }
+            _ => quote!(__idem_answer => #private::check::respond(__idem_answer)),
+        };
         match &self.handler.function.sig.output {
             ReturnType::Type(_, ty) => at(point(ty), respond),
             ReturnType::Default => respond,
@@ -295,6 +353,14 @@ impl Expansion<'_> {
         if let Some(bytes) = args.max_response {
             chain.push(quote!(.max_response(#bytes)));
         }
+        if let Some(transaction) = self.handler.transaction() {
+            let ty = owned(&transaction.ty);
+            let method = quote_spanned!(point(&transaction.ty)=> transaction);
+            chain.push(quote!(.#method::<#ty>()));
+        }
+        if let Some((retries, _)) = self.args.retries {
+            chain.push(quote!(.retries(#retries)));
+        }
         quote! {
             #private::HandlerSpec::new(
                 #id, #name, ::core::module_path!(), ::core::file!(), ::core::line!(), #ttl,
@@ -333,7 +399,7 @@ impl Expansion<'_> {
                 let value = match holder {
                     Holder::Captured => quote!(#private::Captured::get(&#name)),
                     Holder::CapturedRaw => quote!(#private::CapturedRaw::get(&#name)),
-                    Holder::Plain | Holder::Deferred => quote!(&#name),
+                    Holder::Plain | Holder::Deferred | Holder::Transaction => quote!(&#name),
                 };
                 let names = &argument.bindings;
                 // Those that the expression does not mention are no mistake.
@@ -374,7 +440,7 @@ impl Expansion<'_> {
             .map(|(index, _, holder)| {
                 let name = variable(index);
                 match holder {
-                    Holder::Plain | Holder::Deferred => quote!(#name),
+                    Holder::Plain | Holder::Deferred | Holder::Transaction => quote!(#name),
                     Holder::Captured => quote!(#private::Captured::into_inner(#name)),
                     Holder::CapturedRaw => quote!(#private::CapturedRaw::into_inner(#name)),
                 }
@@ -395,6 +461,7 @@ impl Expansion<'_> {
             .enumerate()
             .map(move |(index, argument)| {
                 let holder = match &argument.deferred {
+                    _ if argument.is_transaction() => Holder::Transaction,
                     Some(_) => Holder::Deferred,
                     None if index == last => captured,
                     None => Holder::Plain,

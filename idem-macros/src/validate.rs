@@ -28,6 +28,7 @@ pub(crate) fn validate(args: &Args, handler: &Handler, errors: &mut Errors) {
     answer(&handler.function.sig, errors);
     attributes(handler, errors);
     arguments(args, handler, errors);
+    transaction(args, handler, errors);
     expressions(args, handler, errors);
 }
 
@@ -217,6 +218,60 @@ fn deferral(args: &Args, argument: &Argument, errors: &mut Errors) {
                     "`{name}` needs `{binding}` before the claim, but `{binding}` is #[deferred] until after it; \
                      remove #[deferred], or take the value from another argument"
                 ),
+            );
+        }
+    }
+}
+
+/// What belongs to a handler that takes its transaction, and what does not.
+fn transaction(args: &Args, handler: &Handler, errors: &mut Errors) {
+    let mut transactions = handler
+        .arguments
+        .iter()
+        .filter(|argument| argument.is_transaction());
+    let Some(first) = transactions.next() else {
+        if let Some((_, written)) = &args.retries {
+            errors.over(
+                written,
+                "`retries` is for a handler that takes its transaction, `tx: Tx<Postgres>`: there, nothing was \
+                 committed when it runs again; here, it would happen twice. Remove it, or take a `Tx`",
+            );
+        }
+        return;
+    };
+    for second in transactions {
+        errors.over(
+            &second.ty,
+            "a handler has one transaction, in which its effect and its record commit together; \
+             use the first, and `tx.begin()` for a savepoint within it",
+        );
+    }
+    if let Some(deferred) = &first.deferred {
+        errors.over(
+            deferred,
+            "the transaction is begun with the claim, so it cannot be #[deferred]; remove it",
+        );
+    }
+    for (name, expression) in args.expressions() {
+        if let Some(binding) = first.mentioned(expression) {
+            errors.over(
+                expression,
+                format!(
+                    "`{name}` is needed before the transaction `{binding}` is begun; take the value from another argument"
+                ),
+            );
+        }
+    }
+    for name in ["on_crash", "store_error"] {
+        if let Some(written) = args.name_of(name) {
+            let why = if name == "on_crash" {
+                "a transaction that dies leaves nothing behind, so there is nothing to take over or to refuse"
+            } else {
+                "without the database there is no transaction to run in, so it always fails closed"
+            };
+            errors.over(
+                written,
+                format!("`{name}` has no meaning for a handler that takes its transaction: {why}; remove it"),
             );
         }
     }

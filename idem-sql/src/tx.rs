@@ -25,6 +25,10 @@ use crate::OpenTransaction;
 pub struct Tx<DB: Database>(Lent<OpenTransaction<DB>>);
 
 /// A database that a [`Tx`] can be of.
+#[diagnostic::on_unimplemented(
+    message = "idem has no store over `{Self}`, so a handler cannot take its transaction",
+    label = "the record commits in the store's database: `Tx<Postgres>` or `Tx<Sqlite>`"
+)]
 pub trait TxDatabase: Database {
     /// What its `Tx` is called in messages: `Tx<Postgres>`.
     const TX: &'static str;

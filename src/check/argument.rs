@@ -20,10 +20,12 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query},
 };
 
+use idem_core::TransactionHandle;
+
 use super::{
     mistake::{
         Deferrable, Extractor, Fingerprintable, Fingerprinted, LeavesBody, NeverRejected, NotBare,
-        Readable, ReadsBody,
+        Readable, ReadsBody, UnderItsOwnName,
     },
     state::HoldsIdempotency,
 };
@@ -178,6 +180,14 @@ pub trait Unfit<A, S> {
     }
 }
 
+pub trait Renamed<A> {
+    fn check(&self)
+    where
+        A: UnderItsOwnName,
+    {
+    }
+}
+
 pub trait Bare<A> {
     fn check(&self)
     where
@@ -236,6 +246,8 @@ where
     S: Presumed,
 {
 }
+
+impl<A: TransactionHandle, P, S> Renamed<A> for &&&&&Argument<A, P, S> {}
 
 // It can be extracted, but not there.
 impl<A, S> TakesBody<A> for &&&&Argument<A, Head, S>

@@ -44,6 +44,13 @@ impl<A, S> Extractor<S> for A where Impossible<(A, S)>: Never {}
 pub trait NotBare {}
 
 #[diagnostic::on_unimplemented(
+    message = "`{Self}` is the handler's transaction, under another name",
+    label = "#[idempotent] knows the transaction by its name",
+    note = "write the type as `Tx<…>`, not by an alias"
+)]
+pub trait UnderItsOwnName {}
+
+#[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a request",
     label = "its extractor needs `{Self}: serde::Deserialize`",
     note = "add `#[derive(serde::Deserialize)]` to `{Self}`"

@@ -5,6 +5,7 @@
 //! Nothing here is needed for protection: an unfit handler does not fit into a
 //! router either.
 
+mod again;
 mod answer;
 mod argument;
 mod expression;
@@ -13,6 +14,7 @@ mod never;
 mod state;
 
 pub use self::{
+    again::{Repeatable, SaysWhy, again, respond_or_retry},
     answer::{Answered, respond},
     argument::{Argument, Deferred, Guess, Head, Known, Last, Raw, Typed},
     expression::{FingerprintValue, KeyValue, ScopeValue},
@@ -26,8 +28,8 @@ pub mod verdicts {
         answer::{Ending as _, Endless as _},
         argument::{
             Bare as _, Bodiless as _, DefersBody as _, Fits as _, FitsHead as _, PartOfAny as _,
-            Rejectable as _, TakesBody as _, Unfingerprinted as _, Unfit as _, Unreadable as _,
-            Unsettled as _, Unusable as _,
+            Rejectable as _, Renamed as _, TakesBody as _, Unfingerprinted as _, Unfit as _,
+            Unreadable as _, Unsettled as _, Unusable as _,
         },
     };
 }

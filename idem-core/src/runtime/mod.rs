@@ -49,6 +49,7 @@ struct Inner {
     defaults: Settings,
     commands: Commands,
     transactions: Option<Transactions>,
+    store_name: &'static str,
     heartbeats: Heartbeats,
     waiters: Waiters,
     carrier: Option<Carrier>,
@@ -72,6 +73,7 @@ impl Runtime {
     pub fn builder(store: impl Store) -> RuntimeBuilder {
         RuntimeBuilder {
             transactions: store.transactions(),
+            store_name: std::any::type_name_of_val(&store),
             store: Arc::new(store),
             namespace: String::from("idem"),
             secret: None,
@@ -134,6 +136,12 @@ impl Runtime {
         self.inner.transactions.as_ref()
     }
 
+    /// The type of the store, for messages.
+    #[must_use]
+    pub fn store_name(&self) -> &'static str {
+        self.inner.store_name
+    }
+
     /// Whether the store takes claims now.
     ///
     /// # Errors
@@ -169,6 +177,7 @@ pub enum Drained {
 pub struct RuntimeBuilder {
     store: Arc<dyn erased::ErasedStore>,
     transactions: Option<Transactions>,
+    store_name: &'static str,
     namespace: String,
     secret: Option<Vec<u8>>,
     policy: Policy,
@@ -267,6 +276,7 @@ impl RuntimeBuilder {
                 heartbeats: Heartbeats::new(commands.clone()),
                 commands,
                 transactions: self.transactions,
+                store_name: self.store_name,
                 waiters: Waiters::default(),
                 carrier: self.carrier,
                 tracker: TaskTracker::new(),

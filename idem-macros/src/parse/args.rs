@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Every argument there is.
-pub(crate) const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 17] = [
     "ttl",
     "scope",
     "key",
@@ -38,6 +38,7 @@ pub(crate) const NAMES: [&str; 16] = [
     "operation",
     "max_response",
     "store_error",
+    "retries",
     "state",
     "crate",
 ];
@@ -85,12 +86,13 @@ pub(crate) struct Args {
     pub(crate) choices: Vec<&'static str>,
     pub(crate) operation: Option<LitStr>,
     pub(crate) max_response: Option<usize>,
+    pub(crate) retries: Option<(u32, Expr)>,
     pub(crate) state: Option<Type>,
     krate: Option<Path>,
     /// Something could not be read, so what seems to be missing may be there.
     pub(crate) unreadable: bool,
-    /// The names that were written, right or wrong.
-    written: Vec<String>,
+    /// The names that were written, right or wrong, and where.
+    written: Vec<(String, Ident)>,
 }
 
 pub(crate) enum Scope {
@@ -138,7 +140,14 @@ impl Args {
 
     /// Whether the argument was written, be its value right or wrong.
     pub(crate) fn says(&self, name: &str) -> bool {
-        self.written.iter().any(|written| written == name)
+        self.name_of(name).is_some()
+    }
+
+    /// The argument's name as it was written.
+    pub(crate) fn name_of(&self, name: &str) -> Option<&Ident> {
+        self.written
+            .iter()
+            .find_map(|(written, at)| (written == name).then_some(at))
     }
 
     /// The arguments that are expressions over the handler's.
@@ -163,12 +172,13 @@ impl Args {
         if !NAMES.contains(&text.as_str()) {
             let meant = closest(&text, NAMES);
             // What was meant is not missing as well.
-            self.written.extend(meant.map(str::to_owned));
+            self.written
+                .extend(meant.map(|meant| (meant.to_owned(), name.clone())));
             return Err(unknown(&name, &text, meant));
         }
         let Some(value) = value else {
             let error = format!("`{text}` needs a value: `{text} = …`");
-            self.written.push(text);
+            self.written.push((text, name.clone()));
             return Err(Error::new(name.span(), error));
         };
         if self.says(&text) {
@@ -177,7 +187,7 @@ impl Args {
                 format!("`{text}` is given twice; keep one, so that it is clear which holds"),
             ));
         }
-        self.written.push(text.clone());
+        self.written.push((text.clone(), name));
         let value = match value {
             Value::Type(ty) => {
                 self.state = Some(ty);
@@ -199,6 +209,7 @@ impl Args {
             "fingerprint" => self.fingerprint = Some(fingerprint(value)?),
             "operation" => self.operation = Some(operation(&value)?),
             "max_response" => self.max_response = Some(size::parse(&value)?),
+            "retries" => self.retries = Some((retries(&value)?, value)),
             "crate" => self.krate = Some(krate(&value)?),
             name => self.choices.extend(choice(name, &value)?),
         }
@@ -374,6 +385,21 @@ fn operation(value: &Expr) -> Result<LitStr, Error> {
             "`operation` takes a name in quotes, of 1 to 255 printable ASCII characters: \"create-payment\"",
         )),
     }
+}
+
+fn retries(value: &Expr) -> Result<u32, Error> {
+    const MOST: u32 = 100;
+    let number = match literal(value) {
+        Some(Lit::Int(number)) => number.base10_parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| (1..=MOST).contains(number)).ok_or_else(|| {
+        Error::new_spanned(
+            value,
+            "`retries` is how often a transaction that gave way to another runs again: a number from 1 to 100, \
+             `retries = 3`",
+        )
+    })
 }
 
 fn krate(value: &Expr) -> Result<Path, Error> {

@@ -8,7 +8,10 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::function::{Function, identifiers};
+use super::{
+    function::{Function, identifiers},
+    types::is_transaction,
+};
 
 /// The annotated function.
 pub(crate) struct Handler {
@@ -43,6 +46,13 @@ impl Handler {
         }
     }
 
+    /// The argument that is the handler's transaction.
+    pub(crate) fn transaction(&self) -> Option<&Argument> {
+        self.arguments
+            .iter()
+            .find(|argument| argument.is_transaction())
+    }
+
     pub(crate) fn name(&self) -> &Ident {
         &self.function.sig.ident
     }
@@ -63,6 +73,10 @@ impl Argument {
             deferred,
             bindings: bindings.0,
         }
+    }
+
+    pub(crate) fn is_transaction(&self) -> bool {
+        is_transaction(&self.ty)
     }
 
     /// A name that it binds and the expression mentions.

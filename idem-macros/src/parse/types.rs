@@ -26,6 +26,11 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
+/// Whether it is written `Tx<…>`: the transaction in which effect and record commit.
+pub(crate) fn is_transaction(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == "Tx")
+}
+
 /// What a handler's arguments say of the router's state: `T` of its one `State<T>`.
 pub(crate) fn presumed_state(sig: &Signature) -> Option<&Type> {
     let mut states = sig.inputs.iter().filter_map(|input| match input {
