@@ -3,7 +3,7 @@
 //! With `LEDGER_STOPS=yes` the header `Stop-At` names a point: `claimed`, `noted`,
 //! `debited`, `credited`, `entered` (in the handler), `answered` (after the commit, before the
 //! client has the answer). There the process sends itself a SIGSTOP: go on with `kill -CONT`, or
-//! see what `kill -9` leaves.
+//! see what `kill -9` leaves. For Linux.
 
 use std::process::Command;
 
@@ -26,11 +26,13 @@ impl Stops {
 
     pub(crate) fn at(&self, point: &str) {
         if self.0.as_deref() == Some(point) {
-            let this = std::process::id().to_string();
-            let stopped = Command::new("kill").args(["-STOP", &this]).status();
+            // The signal may reach another thread first, and this one would go on meanwhile: it
+            // waits for a shell that waits until all of them are stopped.
+            let stop = "kill -STOP $PPID; while grep -q '^State:.[^TZX]' /proc/$PPID/status 2>/dev/null; do :; done";
+            let stopped = Command::new("sh").args(["-c", stop]).status();
             assert!(
                 stopped.is_ok_and(|status| status.success()),
-                "no `kill` here"
+                "this is for Linux"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Starts the lab example as a process of its own and talks to it over real HTTP.
+//! Starts the lab (or another example) as a process of its own and talks to it over real HTTP.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -32,7 +32,7 @@ use tokio::{
 /// How long anything may take that is only waited for.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running lab. It is killed, by its pid, when this is dropped.
+/// A running lab, or another example. It is killed, by its pid, when this is dropped.
 pub struct Lab {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
@@ -48,30 +48,35 @@ impl Lab {
     }
 
     pub async fn start_with(environment: &[(&str, &str)]) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), environment).await
+        Self::start_example("lab", environment).await
+    }
+
+    pub async fn start_example(name: &str, environment: &[(&str, &str)]) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in(name, directory, environment).await
     }
 
     /// Another node of the same service: it writes into the same effects file.
     pub async fn peer(&self, environment: &[(&str, &str)]) -> Self {
-        Self::start_in(Arc::clone(&self.directory), environment).await
+        Self::start_in("lab", Arc::clone(&self.directory), environment).await
     }
 
-    async fn start_in(directory: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
+    async fn start_in(name: &str, directory: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
         let effects = directory.path().join("effects");
-        let mut child = Command::new(example("lab"))
+        let mut child = Command::new(example(name))
             .env("PORT", "0")
             .env("IDEM_EFFECTS", &effects)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("the lab example starts");
+            .expect("the example starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(PATIENCE, stdout.next_line())
             .await
-            .expect("the lab prints its address in time")
+            .expect("it prints its address in time")
             .unwrap()
-            .expect("the lab prints its address");
+            .expect("it prints its address");
         let address = line
             .strip_prefix("listening on http://")
             .expect("the first line says where it listens")
@@ -88,10 +93,14 @@ impl Lab {
 
     /// A request of the user `ana` with an empty order.
     pub fn post(&self, route: &str, name: &str) -> Call<'_> {
+        self.call(Method::POST, &format!("/{route}/{name}"))
+    }
+
+    pub fn call(&self, method: Method, path: &str) -> Call<'_> {
         Call {
             lab: self,
-            method: Method::POST,
-            path: format!("/{route}/{name}"),
+            method,
+            path: path.to_owned(),
             user: Some("ana".to_owned()),
             headers: Vec::new(),
             body: Bytes::from("{}"),
@@ -118,6 +127,11 @@ impl Lab {
     /// Waits until `name` has had `count` effects.
     pub async fn until_effects(&self, name: &str, count: usize) {
         until(|| self.effects(name) >= count).await;
+    }
+
+    /// Its process id, as long as it runs.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Sends SIGKILL and waits until it is gone.
@@ -231,13 +245,18 @@ impl Call<'_> {
     }
 
     pub async fn send(self) -> Answer {
-        let response = self.lab.client.request(self.request()).await.unwrap();
+        self.try_send().await.expect("an answer")
+    }
+
+    /// `None`: there was no answer, or only a part of one.
+    pub async fn try_send(self) -> Option<Answer> {
+        let response = self.lab.client.request(self.request()).await.ok()?;
         let (parts, body) = response.into_parts();
-        Answer {
+        Some(Answer {
             status: parts.status,
             headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
+            body: body.collect().await.ok()?.to_bytes(),
+        })
     }
 
     /// Sends it again, as a client does, until the answer is the handler's.
