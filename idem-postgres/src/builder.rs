@@ -163,6 +163,11 @@ impl PostgresStoreBuilder {
     pub async fn connect(self) -> Result<PostgresStore, SetupError> {
         let names = Names::new(&self.schema, &self.table)?;
         let options = match self.address {
+            // sqlx reads an address of any scheme.
+            Address::Url(url) if !url.starts_with("postgres") => {
+                let scheme = "it does not begin with postgres://";
+                return Err(SetupError::Url(sqlx::Error::Configuration(scheme.into())));
+            }
             Address::Url(url) => url.parse().map_err(SetupError::Url)?,
             Address::Options(options) => *options,
         };

@@ -96,6 +96,10 @@ impl SqliteStoreBuilder {
     /// [`SetupError`]: the address, the name, the file or its tables cannot be used.
     pub async fn connect(self) -> Result<SqliteStore, SetupError> {
         let names = Names::new(&self.table)?;
+        if !self.url.starts_with("sqlite:") {
+            let scheme = "it does not begin with sqlite:";
+            return Err(SetupError::Url(sqlx::Error::Configuration(scheme.into())));
+        }
         let options: SqliteConnectOptions = self.url.parse().map_err(SetupError::Url)?;
         let path = options.get_filename();
         if self.url.contains(":memory:")
