@@ -48,11 +48,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn router(store: &str) -> Result<Router, Box<dyn Error>> {
     #[cfg(feature = "postgres")]
     if store.starts_with("postgres") {
-        return Ok(books::postgres::router(store).await?);
+        return books::postgres::router(store).await;
     }
     #[cfg(feature = "sqlite")]
     if store.starts_with("sqlite:") {
-        return Ok(books::sqlite::router(store).await?);
+        return books::sqlite::router(store).await;
     }
     Err(format!(
         "IDEM_STORE is `{store}`; this build knows `postgres://…` with `--features postgres` and `sqlite:PATH` \

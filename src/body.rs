@@ -145,12 +145,15 @@ impl<T> Captured<T> {
     }
 }
 
-impl<T: Repeatable> Captured<T> {
+impl<T> Captured<T> {
     /// The same once more, for another run of the handler.
-    pub fn again(this: &Self) -> Self {
+    pub fn again(&self) -> Self
+    where
+        T: Repeatable,
+    {
         Self {
-            value: this.value.again(),
-            feed: this.feed,
+            value: self.value.again(),
+            feed: self.feed,
         }
     }
 }
@@ -215,12 +218,15 @@ impl<T> CapturedRaw<T> {
     }
 }
 
-impl<T: Repeatable> CapturedRaw<T> {
+impl<T> CapturedRaw<T> {
     /// The same once more, for another run of the handler.
-    pub fn again(this: &Self) -> Self {
+    pub fn again(&self) -> Self
+    where
+        T: Repeatable,
+    {
         Self {
-            value: this.value.again(),
-            bytes: this.bytes.clone(),
+            value: self.value.again(),
+            bytes: self.bytes.clone(),
         }
     }
 }

@@ -28,8 +28,8 @@ impl<T> Deferred<T> {
     }
 
     /// The same once more: each run of the handler extracts its own.
-    pub fn again(this: &Self) -> Self {
-        Self(Arc::clone(&this.0))
+    pub fn again(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 

@@ -46,6 +46,7 @@
 //! | --- | --- |
 //! | any store | never concurrent with itself under a live lease; never again after its record is stored |
 //! | any store, process dies between effect and record | runs again at takeover (at least once), or with `on_crash = "refuse"` never (at most once) |
+//! | transactional (PostgreSQL, SQLite): the handler takes the transaction, `Tx` | **exactly once**, for effects in that database |
 //! | Redis with failover | as durable as acknowledged: `min_replicas` makes a claim wait for its replicas, and refuse if they don't answer |
 //!
 //! # The parts
@@ -65,6 +66,9 @@
 //! | `memory` | [`MemoryStore`]: one process, gone when it ends | yes |
 //! | `redis` | [`RedisStore`]: many processes, over Redis or Valkey, one server, Sentinel or Cluster | |
 //! | `redis-tls` | `rediss://` and its certificates, by rustls | |
+//! | `postgres` | `PostgresStore`, and handlers that take `Tx<Postgres>` | |
+//! | `postgres-tls` | TLS to PostgreSQL, by rustls | |
+//! | `sqlite` | `SqliteStore`: a file, which survives a restart, and handlers that take `Tx<Sqlite>` | |
 //! | `metrics` | counters and histograms through the `metrics` facade, listed in [`idem_core`] | |
 //! | `axum-extra` | [`FingerprintBody`] for the `WithRejection` and `Form` of `axum_extra` | |
 //! | `utoipa` | the key's header and idem's own answers in OpenAPI documents, see `openapi` | |

@@ -143,18 +143,21 @@ impl Expansion<'_> {
         self.arguments()
             .filter_map(|(index, argument, holder)| {
                 let name = variable(index);
-                let holder = match holder {
-                    Holder::Transaction => return None,
-                    Holder::Plain => {
-                        let again = quote_spanned!(point(&argument.ty)=> again);
-                        return Some(quote!(let #name = #private::check::#again(&#name);));
-                    }
-                    Holder::Deferred => quote!(Deferred),
-                    Holder::Captured => quote!(Captured),
-                    Holder::CapturedRaw => quote!(CapturedRaw),
-                };
+                // An error about it points at the argument's type.
                 let again = quote_spanned!(point(&argument.ty)=> again);
-                Some(quote!(let #name = #private::#holder::#again(&#name);))
+                let again = match holder {
+                    Holder::Transaction => return None,
+                    Holder::Plain => quote! {{
+                        use #private::check::verdicts::*;
+                        (&&#private::check::Again::of(&#name)).#again()
+                    }},
+                    Holder::Deferred | Holder::Captured | Holder::CapturedRaw => {
+                        let arm = quote!(__idem_argument => __idem_argument.again());
+                        let arm = at(point(&argument.ty), arm);
+                        quote!(match &#name { #arm })
+                    }
+                };
+                Some(quote!(let #name = #again;))
             })
             .collect()
     }

@@ -10,12 +10,16 @@ use std::{
 
 use idem_sql::Leased;
 use sqlx::{
-    SqlitePool,
+    Sqlite, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::time::{Instant, sleep};
+
 use crate::{
-    SetupError, SqliteStore, reaper,
+    SetupError, SqliteStore,
+    error::is_busy,
+    reaper,
     running::Running,
     schema::{self, Found, Names},
     statements::Statements,
@@ -121,7 +125,7 @@ impl SqliteStoreBuilder {
         // SQLite has one writer. One connection for it, and who waits for it
         // queues here, in the order of their coming.
         let writer = pool(options.clone(), 1);
-        let mut connection = Leased::from(&writer).await?;
+        let mut connection = first(&writer, self.busy_timeout).await?;
         let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
             .fetch_one(&mut *connection)
             .await?;
@@ -143,6 +147,20 @@ impl SqliteStoreBuilder {
             reaper::start(&inner, every);
         }
         Ok(SqliteStore { inner })
+    }
+}
+
+/// The first connection makes the write-ahead log, for which SQLite does not wait:
+/// of several processes that start with a new file, some are told that it is busy.
+async fn first(writer: &SqlitePool, patience: Duration) -> Result<Leased<Sqlite>, sqlx::Error> {
+    let give_up = Instant::now() + patience;
+    loop {
+        match Leased::from(writer).await {
+            Err(error) if is_busy(&error) && Instant::now() < give_up => {
+                sleep(Duration::from_millis(5)).await;
+            }
+            connection => return connection,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use axum::response::Response;
+use axum::{extract::Path, response::Response};
 use idem_core::TransactionHandle;
 
 use super::{
@@ -39,9 +39,41 @@ where
     }
 }
 
-/// An argument for one more run.
-pub fn again<T: Repeatable>(argument: &T) -> T {
-    argument.again()
+/// An argument that is to be had for one more run. As for
+/// [`Argument`](super::Argument) the compiler takes the first impl that applies.
+#[derive(Debug)]
+pub struct Again<'a, T>(&'a T);
+
+impl<'a, T> Again<'a, T> {
+    pub const fn of(argument: &'a T) -> Self {
+        Self(argument)
+    }
+}
+
+/// axum's `Path` is not `Clone`, whatever is in it.
+pub trait PathAgain<T> {
+    fn again(&self) -> Path<T>;
+}
+
+impl<T: Clone> PathAgain<T> for &Again<'_, Path<T>> {
+    fn again(&self) -> Path<T> {
+        Path(self.0.0.clone())
+    }
+}
+
+pub trait AnyAgain<T> {
+    fn again(&self) -> T
+    where
+        T: Repeatable;
+}
+
+impl<T> AnyAgain<T> for Again<'_, T> {
+    fn again(&self) -> T
+    where
+        T: Repeatable,
+    {
+        self.0.again()
+    }
 }
 
 /// An answer that may say that the transaction gave way to another.
@@ -71,6 +103,17 @@ where
 {
     fn failure(&self) -> Option<&(dyn Error + 'static)> {
         <Impossible<R> as Never>::never()
+    }
+}
+
+/// One more, for a type that is no `Result`: with two that may apply rustc reports
+/// the trait in its own words, see [`never`](super::never).
+impl<R> SaysWhy for R
+where
+    Impossible<(R,)>: Never,
+{
+    fn failure(&self) -> Option<&(dyn Error + 'static)> {
+        <Impossible<(R,)> as Never>::never()
     }
 }
 
