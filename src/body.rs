@@ -10,7 +10,7 @@ use http::{StatusCode, request::Parts};
 use idem_core::{FingerprintBuilder, FingerprintError};
 use serde::Serialize;
 
-use crate::check::Repeatable;
+use crate::check::{HeldAgain, Repeatable};
 
 /// A body extractor whose payload can be fingerprinted.
 ///
@@ -145,9 +145,8 @@ impl<T> Captured<T> {
     }
 }
 
-impl<T> Captured<T> {
-    /// The same once more, for another run of the handler.
-    pub fn again(&self) -> Self
+impl<T> HeldAgain<T> for Captured<T> {
+    fn again(&self) -> Self
     where
         T: Repeatable,
     {
@@ -218,9 +217,8 @@ impl<T> CapturedRaw<T> {
     }
 }
 
-impl<T> CapturedRaw<T> {
-    /// The same once more, for another run of the handler.
-    pub fn again(&self) -> Self
+impl<T> HeldAgain<T> for CapturedRaw<T> {
+    fn again(&self) -> Self
     where
         T: Repeatable,
     {

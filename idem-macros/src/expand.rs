@@ -152,9 +152,7 @@ impl Expansion<'_> {
                         (&&#private::check::Again::of(&#name)).#again()
                     }},
                     Holder::Deferred | Holder::Captured | Holder::CapturedRaw => {
-                        let arm = quote!(__idem_argument => __idem_argument.again());
-                        let arm = at(point(&argument.ty), arm);
-                        quote!(match &#name { #arm })
+                        quote!({ use #private::check::verdicts::*; #name.#again() })
                     }
                 };
                 Some(quote!(let #name = #again;))

@@ -61,6 +61,13 @@ impl<T: Clone> PathAgain<T> for &Again<'_, Path<T>> {
     }
 }
 
+/// What holds an argument of type `T`, once more.
+pub trait HeldAgain<T>: Sized {
+    fn again(&self) -> Self
+    where
+        T: Repeatable;
+}
+
 pub trait AnyAgain<T> {
     fn again(&self) -> T
     where

@@ -14,7 +14,7 @@ mod never;
 mod state;
 
 pub use self::{
-    again::{Again, Repeatable, SaysWhy, respond_or_retry},
+    again::{Again, HeldAgain, Repeatable, SaysWhy, respond_or_retry},
     answer::{Answered, respond},
     argument::{Argument, Deferred, Guess, Head, Known, Last, Raw, Typed},
     expression::{FingerprintValue, KeyValue, ScopeValue},
@@ -25,7 +25,7 @@ pub use self::{
 /// no name into a user's function.
 pub mod verdicts {
     pub use super::{
-        again::{AnyAgain as _, PathAgain as _},
+        again::{AnyAgain as _, HeldAgain as _, PathAgain as _},
         answer::{Ending as _, Endless as _},
         argument::{
             Bare as _, Bodiless as _, DefersBody as _, Fits as _, FitsHead as _, PartOfAny as _,

@@ -84,8 +84,12 @@ async fn by_a_kill_at_each_point() {
     ended_at_each_point(By::Kill, 4).await;
 }
 
-/// Nobody knows then whether it has committed: the record says.
 async fn ended_in_the_commit(by: By, runs: usize) {
+    Box::pin(ending_in_the_commit(by, runs)).await;
+}
+
+/// Nobody knows then whether it has committed: the record says.
+async fn ending_in_the_commit(by: By, runs: usize) {
     let books = Books::postgres().await;
     let Books::Postgres(server) = &books else {
         unreachable!()
