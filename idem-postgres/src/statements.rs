@@ -33,6 +33,8 @@ impl Statement {
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) claim: Statement,
+    pub(crate) claim_fresh: Statement,
+    pub(crate) lock: Statement,
     pub(crate) renew: Statement,
     pub(crate) checkpoint: Statement,
     pub(crate) complete: Statement,
@@ -48,6 +50,8 @@ impl Statements {
         let statement = |text| Statement::new(text, names);
         Self {
             claim: statement(include_str!("sql/claim.sql")),
+            claim_fresh: statement(include_str!("sql/claim_fresh.sql")),
+            lock: statement(include_str!("sql/lock.sql")),
             renew: statement(include_str!("sql/renew.sql")),
             checkpoint: statement(include_str!("sql/checkpoint.sql")),
             complete: statement(include_str!("sql/complete.sql")),

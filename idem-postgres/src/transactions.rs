@@ -1,21 +1,21 @@
 //! Handlers' transactions: claim, the handler's own statements, record, commit.
 //!
 //! ```text
-//! BEGIN; the slot's locks, as far as they are free; SAVEPOINT      one round trip
-//! claim                                                            one round trip
+//! BEGIN; SAVEPOINT                  one round trip
+//! locks and claim                   one round trip
 //!     the handler's statements
-//! complete                                                         one round trip
-//! COMMIT                                                           one round trip
+//! complete                          one round trip
+//! COMMIT                            one round trip
 //! ```
 //!
 //! Two advisory locks tell a duplicate at once that the slot is another
 //! transaction's, whose row it cannot see: first that of slot and fingerprint,
 //! then that of the slot. Whoever has the slot's has its own fingerprint's as well, so
 //! a transaction that has its fingerprint's and not the slot's has met another fingerprint.
+//! Correctness does not hang on them: the row's primary key decides.
 //!
-//! The locks are taken before the claim's statement, so that its snapshot has
-//! what their last owner has committed; and before the savepoint, because rolling
-//! back to one gives up the locks that were taken after it.
+//! Rolling back to the savepoint undoes the claim and gives up the locks, so the
+//! slot is claimed again for the record; whoever came in between has fenced it.
 //!
 //! `idem.claim` is a setting of the transaction: it is gone if the handler has
 //! ended the transaction itself.
@@ -23,18 +23,18 @@
 use std::time::Duration;
 
 use idem_core::{
-    Begun, Claim, ClaimRequest, Concluded, Ending, OnCrash, StoreError, Transactional, Writes,
+    Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, Fence, OnCrash, StoreError,
+    Transactional, Writes,
 };
-use idem_sql::{OpenTransaction, TxDatabase as _};
+use idem_sql::{OpenTransaction, TxDatabase as _, micros};
 use sha2::{Digest, Sha256};
-use sqlx::{AssertSqlSafe, Postgres, Row, SqlSafeStr, SqlStr, raw_sql};
+use sqlx::{AssertSqlSafe, Postgres, Row, SqlSafeStr, raw_sql};
 
 use crate::{
     PostgresStore,
     error::{in_transaction, is_over, of_beginning},
-    isolation::Isolation,
     row,
-    store::{TRIES, claim_in, complete_in, release_in},
+    store::{TRIES, claim_in, complete_in, query, release_in},
 };
 
 type Transaction = OpenTransaction<Postgres>;
@@ -81,6 +81,14 @@ impl Transactional for PostgresStore {
     }
 }
 
+/// What a claim within a transaction has come to.
+enum Here {
+    Won(Claimed),
+    Met(Claim),
+    /// Somebody's claim without a transaction has come in between.
+    Again,
+}
+
 impl PostgresStore {
     /// `None`: to be asked for again.
     async fn try_begin(
@@ -89,50 +97,90 @@ impl PostgresStore {
         request: ClaimRequest,
     ) -> Result<Option<Result<Begun<Transaction>, StoreError>>, sqlx::Error> {
         let inner = &self.inner;
-        let begin = locks.begin(inner.isolation);
+        let begin = format!("{}; SAVEPOINT {SAVEPOINT}", inner.isolation.begin());
+        let begin = AssertSqlSafe(begin).into_sql_str();
         let mut transaction = Transaction::begin(&inner.transactions, begin, request).await?;
-        let guard = locks.guard(Lock::Won);
-        // A row of ours that is ever committed in flight was not committed by us.
-        let row = claim_in(&inner.statements.claim, &request, true, Some(&guard))
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let met = match &row {
-            Some(row) if row.try_get("won")? => {
-                let claimed = row::claimed(request.slot, row);
-                return Ok(Some(
-                    claimed.map(|claimed| Begun::Claimed(transaction, claimed)),
-                ));
-            }
-            Some(row) => row::slot(row).and_then(|seen| seen.meets(&request)),
-            None => Ok(None),
-        };
-        let met = match met {
-            Ok(None) => self.lock_of(&mut transaction, locks, &request).await?,
-            met => met.map(|met| met.map(Begun::Not)),
-        };
+        let here = self.claim_here(&mut transaction, locks, &request).await?;
+        if let Ok(Here::Won(claimed)) = here {
+            return Ok(Some(Ok(Begun::Claimed(transaction, claimed))));
+        }
         transaction.rollback().await?;
-        Ok(met.transpose())
+        Ok(match here {
+            Ok(Here::Met(claim)) => Some(Ok(Begun::Not(claim))),
+            Ok(Here::Won(_) | Here::Again) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 
-    /// The slot has no row, or one that can be claimed, and yet it was not claimed:
-    /// who has its locks?
-    async fn lock_of(
+    /// Claims the slot in this transaction. A row of ours that is ever committed in
+    /// flight was not committed by us, so it refuses to be taken over.
+    async fn claim_here(
         &self,
         transaction: &mut Transaction,
         locks: &Locks,
         request: &ClaimRequest,
-    ) -> Result<Result<Option<Begun<Transaction>>, StoreError>, sqlx::Error> {
-        let says = setting(transaction).await?;
-        Ok(Ok(if says == locks.guard(Lock::Won) {
-            None
-        } else if says == locks.guard(Lock::OtherFingerprint) {
-            Some(Begun::Not(Claim::Mismatch))
-        } else {
+    ) -> Result<Result<Here, StoreError>, sqlx::Error> {
+        let statements = &self.inner.statements;
+        let guard = locks.guard(Lock::Won);
+        let fresh = sqlx::query(statements.claim_fresh.sql())
+            .bind(&request.slot.as_bytes()[..])
+            .bind(&request.fingerprint.as_bytes()[..])
+            .bind(&request.owner.as_bytes()[..])
+            .bind(micros(request.lease))
+            .bind(micros(request.retention.total()))
+            .bind(locks.request)
+            .bind(locks.slot)
+            .bind(&guard)
+            .fetch_optional(&mut **transaction)
+            .await?;
+        if fresh.is_some() {
+            return Ok(Ok(Here::Won(Claimed {
+                fence: Fence::FIRST,
+                attempt: 1,
+                taken_over: false,
+                checkpoints: Vec::new(),
+            })));
+        }
+        let seen = query(&statements.inspect)
+            .bind(request.slot.as_bytes().to_vec())
+            .fetch_optional(&mut **transaction)
+            .await?;
+        if let Some(seen) = seen {
+            match row::slot(&seen).and_then(|seen| seen.meets(request)) {
+                Ok(Some(claim)) => return Ok(Ok(Here::Met(claim))),
+                Ok(None) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        // It can be claimed, unless a transaction has done so.
+        let says: String = sqlx::query_scalar(statements.lock.sql())
+            .bind(locks.request)
+            .bind(locks.slot)
+            .bind(&guard)
+            .bind(locks.guard(Lock::SameFingerprint))
+            .bind(locks.guard(Lock::OtherFingerprint))
+            .fetch_one(&mut **transaction)
+            .await?;
+        if says == locks.guard(Lock::OtherFingerprint) {
+            return Ok(Ok(Here::Met(Claim::Mismatch)));
+        }
+        if says != guard {
             // A transaction has no lease.
-            Some(Begun::Not(Claim::InFlight {
+            return Ok(Ok(Here::Met(Claim::InFlight {
                 lease_left: request.lease,
-            }))
-        }))
+            })));
+        }
+        let row = claim_in(&statements.claim, request, true, Some(&guard))
+            .fetch_optional(&mut **transaction)
+            .await?;
+        Ok(match &row {
+            Some(row) if row.try_get("won")? => row::claimed(request.slot, row).map(Here::Won),
+            Some(row) => row::slot(row).and_then(|seen| {
+                let met = seen.meets(request)?;
+                Ok(met.map_or(Here::Again, Here::Met))
+            }),
+            None => Ok(Here::Again),
+        })
     }
 
     async fn try_conclude(
@@ -171,12 +219,11 @@ impl PostgresStore {
                 Err(error) if is_over(&error) => return Ok(Concluded::Escaped),
                 Err(error) => return Err(in_transaction(error)),
             }
-            // The claim was made after the savepoint. It is ours, with the same fence:
-            // the locks were taken before it.
-            claim_in(&statements.claim, request, true, Some(&guard))
-                .fetch_optional(&mut *transaction)
-                .await
-                .map_err(in_transaction)?;
+            let again = self.claim_here(&mut transaction, &locks, request).await;
+            if !matches!(again.map_err(in_transaction)??, Here::Won(_)) {
+                transaction.rollback().await.map_err(in_transaction)?;
+                return Ok(Concluded::Fenced);
+            }
         }
         let written = match ending {
             Ending::Complete {
@@ -280,24 +327,6 @@ impl Locks {
             Lock::SameFingerprint => "same",
         };
         format!("{} {word}", self.owner)
-    }
-
-    /// Numbers and hexadecimal digits of our own making: nothing in it is input.
-    fn begin(&self, isolation: Isolation) -> SqlStr {
-        let begin = isolation.begin();
-        let Self { slot, request, .. } = self;
-        let (won, other, same) = (
-            self.guard(Lock::Won),
-            self.guard(Lock::OtherFingerprint),
-            self.guard(Lock::SameFingerprint),
-        );
-        AssertSqlSafe(format!(
-            "{begin}; SELECT set_config('idem.claim', \
-             CASE WHEN NOT pg_try_advisory_xact_lock({request}) THEN '{same}' \
-             WHEN NOT pg_try_advisory_xact_lock({slot}) THEN '{other}' \
-             ELSE '{won}' END, true); SAVEPOINT {SAVEPOINT}"
-        ))
-        .into_sql_str()
     }
 }
 
