@@ -56,10 +56,10 @@ async fn indexes(store: &SqliteStore) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_ten_processes_that_make_a_new_file_at_once_all_succeed() {
-    for _ in 0..10 {
+async fn of_twenty_processes_that_make_a_new_file_at_once_all_succeed() {
+    for _ in 0..40 {
         let place = Place::new();
-        let stores = join_all((0..10).map(|_| {
+        let stores = join_all((0..20).map(|_| {
             let builder = place.builder();
             tokio::spawn(async move {
                 let store = builder.connect().await?;

@@ -404,6 +404,24 @@ async fn work_that_ends_the_transaction_itself_is_never_done_and_not_run_again()
 }
 
 #[tokio::test]
+async fn what_work_has_committed_itself_is_not_run_again_though_its_process_is_gone() {
+    let place = Place::new();
+    let store = shop(&place).await;
+    let request = ClaimRequest {
+        lease: Duration::ZERO,
+        ..request(1)
+    };
+    let (mut transaction, _) = begun(&store, request).await;
+    write(&mut transaction, 1).await;
+    send(&mut transaction, "COMMIT").await;
+    // Nobody concludes it.
+    drop(transaction);
+    assert_eq!(not_begun(&store, common::request(1)).await, Claim::Unknown);
+    let plain = store.claim(common::request(1)).await.unwrap();
+    assert_eq!(plain, Claim::Unknown);
+}
+
+#[tokio::test]
 async fn a_forgotten_savepoint_of_sqlxs_is_not_committed() {
     let place = Place::new();
     let store = shop(&place).await;
