@@ -44,6 +44,11 @@ impl<DB: Database> OpenTransaction<DB> {
         self.kept = Some(Box::new(value));
     }
 
+    /// What it keeps, which is then the caller's to keep.
+    pub fn kept(&mut self) -> Option<Box<dyn Any + Send>> {
+        self.kept.take()
+    }
+
     /// The claim that it was begun for.
     #[must_use]
     pub const fn request(&self) -> &ClaimRequest {

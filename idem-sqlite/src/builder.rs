@@ -10,7 +10,7 @@ use std::{
 
 use idem_sql::Leased;
 use sqlx::{
-    Sqlite, SqlitePool,
+    AssertSqlSafe, Connection, Sqlite, SqliteConnection, SqlitePool, raw_sql,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     SetupError, SqliteStore,
-    error::is_busy,
+    error::{is_busy, of_opening},
     reaper,
     running::Running,
     schema::{self, Found, Names},
@@ -106,13 +106,11 @@ impl SqliteStoreBuilder {
         }
         let options: SqliteConnectOptions = self.url.parse().map_err(SetupError::Url)?;
         let path = options.get_filename();
-        if self.url.contains(":memory:")
-            || self.url.contains("mode=memory")
-            || path.as_os_str().is_empty()
-        {
+        if is_in_memory(&self.url) || path.as_os_str().is_empty() {
             return Err(SetupError::InMemory);
         }
-        create(path)?;
+        let path = path.to_owned();
+        create(&path)?;
         let synchronous = if self.durable {
             SqliteSynchronous::Full
         } else {
@@ -125,11 +123,9 @@ impl SqliteStoreBuilder {
         // SQLite has one writer. One connection for it, and who waits for it
         // queues here, in the order of their coming.
         let writer = pool(options.clone(), 1);
-        let mut connection = first(&writer, self.busy_timeout).await?;
-        let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
-            .fetch_one(&mut *connection)
-            .await?;
-        connection.done();
+        let journal = open(&writer, self.busy_timeout)
+            .await
+            .map_err(|error| of_opening(&path, error))?;
         if journal != "wal" {
             return Err(SetupError::NoWriteAheadLog { found: journal });
         }
@@ -150,6 +146,17 @@ impl SqliteStoreBuilder {
     }
 }
 
+/// sqlx reads an address so and does not show it: `:memory:` is the whole name, and
+/// not a part of a file's.
+fn is_in_memory(url: &str) -> bool {
+    let (name, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let name = name.trim_start_matches("sqlite:").trim_start_matches("//");
+    name == ":memory:"
+        || parameters
+            .split('&')
+            .any(|parameter| parameter == "mode=memory")
+}
+
 /// The first connection makes the write-ahead log, for which SQLite does not wait:
 /// of several processes that start with a new file, some are told that it is busy.
 async fn first(writer: &SqlitePool, patience: Duration) -> Result<Leased<Sqlite>, sqlx::Error> {
@@ -162,6 +169,41 @@ async fn first(writer: &SqlitePool, patience: Duration) -> Result<Leased<Sqlite>
             connection => return connection,
         }
     }
+}
+
+/// Opens the file, and says what its journal is.
+///
+/// SQLite opens it without a word to be read only where it must not write, and even
+/// begins a transaction; so something is written to it too, and rolled back. If another
+/// process is writing, that will do.
+async fn open(writer: &SqlitePool, busy_timeout: Duration) -> Result<String, sqlx::Error> {
+    let mut connection = first(writer, busy_timeout).await?;
+    let journal = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut *connection)
+        .await?;
+    set_busy_timeout(&mut connection, Duration::ZERO).await?;
+    match connection.begin_with("BEGIN IMMEDIATE").await {
+        Ok(mut transaction) => {
+            raw_sql("CREATE TABLE IF NOT EXISTS idem_can_be_written (x)")
+                .execute(&mut *transaction)
+                .await?;
+            transaction.rollback().await?;
+        }
+        Err(error) if is_busy(&error) => {}
+        Err(error) => return Err(error),
+    }
+    set_busy_timeout(&mut connection, busy_timeout).await?;
+    connection.done();
+    Ok(journal)
+}
+
+async fn set_busy_timeout(
+    connection: &mut SqliteConnection,
+    timeout: Duration,
+) -> Result<(), sqlx::Error> {
+    let pragma = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
+    raw_sql(AssertSqlSafe(pragma)).execute(connection).await?;
+    Ok(())
 }
 
 fn pool(options: SqliteConnectOptions, most: u32) -> SqlitePool {

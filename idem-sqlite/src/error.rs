@@ -1,6 +1,9 @@
 //! What SQLite's errors mean, and why a store could not be set up.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use idem_core::StoreError;
 use idem_sql::{NameError, failure::Meaning};
@@ -24,14 +27,55 @@ pub enum SetupError {
     /// A name that cannot stand in a statement.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A name that SQLite keeps for itself.
+    #[error(
+        "a table cannot be called {name:?}: names that begin with sqlite_ are SQLite's own; \
+         use another one with `.table(…)`"
+    )]
+    Reserved {
+        /// The name.
+        name: String,
+    },
     /// The file cannot be made.
-    #[error("the file {}: {error}", .path.display())]
+    #[error("the file {} cannot be opened or made: {error}{}", .path.display(), remedy(.error))]
     File {
         /// Which file.
         path: PathBuf,
         /// Why not.
         #[source]
         error: io::Error,
+    },
+    /// The file is something else.
+    #[error("the file {} is no SQLite database, or is encrypted or damaged; name another file", .path.display())]
+    NotADatabase {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        error: sqlx::Error,
+    },
+    /// SQLite cannot open it.
+    #[error(
+        "the file {} cannot be opened: name a file (not a directory) which this process may read and write, as it \
+         must its directory, for the log beside it",
+        .path.display()
+    )]
+    CannotOpen {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        error: sqlx::Error,
+    },
+    /// The file may be read only.
+    #[error(
+        "the file {} can only be read, and claims are written to it: the file and its directory (for the log beside it) \
+         must be writable by this process, and the address must say neither mode=ro nor immutable",
+        .path.display()
+    )]
+    ReadOnly {
+        /// Which file.
+        path: PathBuf,
     },
     /// A later version of idem has made the tables, and says that this one must
     /// not use them.
@@ -67,17 +111,48 @@ impl std::fmt::Debug for SetupError {
     }
 }
 
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; make its directory first",
+        io::ErrorKind::PermissionDenied => "; its directory must be writable by this process",
+        _ => "",
+    }
+}
+
+/// The kind of a result code, which is its lowest byte; what is above it are details.
+fn kind(error: &dyn DatabaseError) -> Option<u32> {
+    let code = error.code()?.parse::<u32>().ok()?;
+    Some(code & 0xff)
+}
+
+/// Another process is writing.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(kind) == Some(BUSY)
+}
+
+/// Of the first use of a file, which is known to be there.
+pub(crate) fn of_opening(path: &Path, error: sqlx::Error) -> SetupError {
+    let path = path.to_owned();
+    match error.as_database_error().and_then(kind) {
+        Some(READONLY) => SetupError::ReadOnly { path },
+        Some(NOTADB) => SetupError::NotADatabase { path, error },
+        Some(CANTOPEN) => SetupError::CannotOpen { path, error },
+        _ => SetupError::Database(error),
+    }
+}
+
+const BUSY: u32 = 5;
+const LOCKED: u32 = 6;
+const READONLY: u32 = 8;
+const INTERRUPT: u32 = 9;
+const IOERR: u32 = 10;
+const FULL: u32 = 13;
+const CANTOPEN: u32 = 14;
+const NOTADB: u32 = 26;
+
 /// Codes are SQLite's result codes, <https://www.sqlite.org/rescode.html>.
 pub(crate) fn meaning(error: &dyn DatabaseError) -> Meaning {
-    const BUSY: u32 = 5;
-    const LOCKED: u32 = 6;
-    const INTERRUPT: u32 = 9;
-    const IOERR: u32 = 10;
-    const FULL: u32 = 13;
-    const CANTOPEN: u32 = 14;
-    let code = error.code().and_then(|code| code.parse::<u32>().ok());
-    // The lowest byte is the kind, what is above it the details.
-    match code.map(|code| code & 0xff) {
+    match kind(error) {
         Some(BUSY | LOCKED | INTERRUPT | CANTOPEN) => Meaning::Passing,
         Some(IOERR) => Meaning::Lost,
         Some(FULL) => Meaning::Refused(Some("the disk is full".to_owned())),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use idem_sql::{Leased, NameError, checked_name};
+use idem_sql::{Leased, checked_name};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, SqlitePool, raw_sql};
 
 use crate::SetupError;
@@ -30,8 +30,13 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) fn new(table: &str) -> Result<Self, NameError> {
+    pub(crate) fn new(table: &str) -> Result<Self, SetupError> {
         let table = checked_name(table)?;
+        if table.starts_with("sqlite_") {
+            return Err(SetupError::Reserved {
+                name: table.to_owned(),
+            });
+        }
         Ok(Self {
             slots: format!("\"{table}\""),
             versions: format!("\"{table}_version\""),
@@ -108,6 +113,11 @@ pub(crate) async fn migrate(
         versions,
     } = names;
     let mut connection = Leased::from(pool).await?;
+    // Where nothing is to do, a service need not wait for the writer to start.
+    if target == VERSION && found(&mut connection, names).await? == Found::Current {
+        connection.done();
+        return Ok(());
+    }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut done: i64 = match found(&mut transaction, names).await? {
         Found::Absent => {

@@ -76,10 +76,12 @@ impl Transactional for SqliteStore {
 
     async fn conclude(
         &self,
-        transaction: Transaction,
+        mut transaction: Transaction,
         ending: Ending,
     ) -> Result<Concluded, StoreError> {
         let request = *transaction.request();
+        // Until the slot says so itself, others are told here that it is taken.
+        let _entered = transaction.kept();
         let concluded = match ending {
             Ending::Complete { .. } | Ending::Release { .. } => {
                 self.try_conclude(transaction, &ending).await?
@@ -90,7 +92,7 @@ impl Transactional for SqliteStore {
             }
         };
         if concluded == Concluded::Escaped {
-            self.mark_unknown(request).await?;
+            self.mark_unknown(request).await;
         }
         Ok(concluded)
     }
@@ -102,16 +104,6 @@ impl SqliteStore {
         mut transaction: Transaction,
         ending: &Ending,
     ) -> Result<Concluded, StoreError> {
-        match transaction.depth() {
-            0 => return Ok(Concluded::Escaped),
-            1 => {}
-            _ => {
-                return Err(StoreError::Refused {
-                    reason: "the work has left a nested transaction open; commit it or drop it"
-                        .to_owned(),
-                });
-            }
-        }
         let keeps = matches!(
             ending,
             Ending::Complete {
@@ -128,6 +120,19 @@ impl SqliteStore {
             Ok(_) => {}
             Err(error) if is_over(&error) => return Ok(Concluded::Escaped),
             Err(error) => return Err(in_transaction(error)),
+        }
+        // Only now: the savepoint has shown that nothing was committed meanwhile, and
+        // what sqlx does behind a nested transaction that was dropped, it does on the
+        // connection's thread, so that it is known only after an answer from there.
+        match transaction.depth() {
+            0 => return Ok(Concluded::Escaped),
+            1 => {}
+            _ => {
+                return Err(StoreError::Refused {
+                    reason: "the work has left a nested transaction open; commit it or drop it"
+                        .to_owned(),
+                });
+            }
         }
         let statements = &self.inner.statements;
         let asked = match ending {
@@ -153,14 +158,23 @@ impl SqliteStore {
     }
 
     /// Nobody is to run what may have been committed.
-    async fn mark_unknown(&self, request: ClaimRequest) -> Result<(), StoreError> {
+    ///
+    /// If that fails, it is an escape all the same, and not an error that says that
+    /// everything was rolled back. Where the claim was committed with the writes, it
+    /// refuses to be taken over, so the slot comes to the same when its lease lapses.
+    async fn mark_unknown(&self, request: ClaimRequest) {
         let silent = ClaimRequest {
             lease: Duration::ZERO,
             on_crash: OnCrash::Refuse,
             ..request
         };
         let asked = claim(&self.inner.statements.claim, &silent, true);
-        self.inner.change(asked).await?;
-        Ok(())
+        if let Err(error) = self.inner.change(asked).await {
+            tracing::error!(
+                slot = %request.slot.short(),
+                %error,
+                "a handler has ended its transaction itself, and the slot could not be kept from running again"
+            );
+        }
     }
 }

@@ -1,161 +1,239 @@
-//! The file, its tables, and who may read it.
+//! The file: who can read it, what else may be in it, and what is said where there is none.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
 
-use futures_util::future::join_all;
-use idem_core::{Store, StoreError};
+use common::{Place, request, won};
+use idem_core::{Store, Transactional};
 use idem_sqlite::{SetupError, SqliteStore};
+use sqlx::{Executor, Row};
+
+async fn refusal(url: &str) -> (SetupError, String) {
+    let error = SqliteStore::connect(url).await.unwrap_err();
+    let text = error.to_string();
+    (error, text)
+}
+
+async fn pragma(pool: &sqlx::SqlitePool, name: &'static str) -> i64 {
+    let row = pool.fetch_one(name).await.unwrap();
+    row.get(0)
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_can_open_a_file_that_was_made_and_what_lies_beside_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let store = place.store().await;
+    won(&store, request(1)).await;
+    for suffix in ["", "-wal", "-shm"] {
+        let path = format!("{}{suffix}", place.path().display());
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{suffix:?} is {mode:o}");
+    }
+}
 
 #[tokio::test]
-async fn the_file_and_what_belongs_to_it_are_its_owners_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = common::store(directory.path()).await;
-    common::claim_and_complete(&store, [1; 32]).await;
-    for name in ["slots.db", "slots.db-wal", "slots.db-shm"] {
-        let metadata = fs::metadata(directory.path().join(name)).unwrap();
-        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
-    }
-    // What was answered is on the disk: 2 is FULL.
-    let mut writer = store.writer().acquire().await.unwrap();
-    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
-        .fetch_one(&mut *writer)
+async fn a_file_with_tables_of_the_users_own_is_used_and_they_are_left_as_they_are() {
+    let place = Place::new();
+    let options = place.url().parse::<sqlx::sqlite::SqliteConnectOptions>();
+    let pool = sqlx::SqlitePool::connect_with(options.unwrap().create_if_missing(true))
         .await
         .unwrap();
-    assert_eq!(synchronous, 2);
-}
+    pool.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT); INSERT INTO orders VALUES (7, 'tea')")
+        .await
+        .unwrap();
+    let theirs = "SELECT group_concat(sql) FROM sqlite_master WHERE name NOT LIKE '%idem_slots%'";
+    let before: String = sqlx::query_scalar(theirs).fetch_one(&pool).await.unwrap();
+    pool.close().await;
 
-#[tokio::test]
-async fn what_cannot_be_a_store_is_refused_with_what_to_do() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().display();
-    fs::write(directory.path().join("text"), "no database ".repeat(100)).unwrap();
-    for (url, says) in [
-        ("sqlite::memory:".to_owned(), "MemoryStore"),
-        ("sqlite://x?mode=memory".to_owned(), "MemoryStore"),
-        (format!("sqlite:{path}/not/there.db"), "not/there.db"),
-        (format!("sqlite:{path}/text"), "not a database"),
-        ("postgres://x".to_owned(), "sqlite:PATH"),
-    ] {
-        let error = SqliteStore::connect(&url).await.unwrap_err().to_string();
-        assert!(error.contains(says), "{url}: {error}");
-    }
-    let bad = common::builder(directory.path())
-        .table("a b")
-        .connect()
-        .await;
-    assert!(matches!(bad, Err(SetupError::Name(_))));
-}
+    let store = place.store().await;
+    won(&store, request(1)).await;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_processes_migrate_one_new_file_at_once() {
-    for _ in 0..10 {
-        let directory = tempfile::tempdir().unwrap();
-        let nodes = (0..10_u8).map(|number| {
-            let builder = common::builder(directory.path());
-            tokio::spawn(async move {
-                let store = builder.connect().await.unwrap();
-                store.migrate().await.unwrap();
-                common::claim_and_complete(&store, [number; 32]).await;
-            })
-        });
-        for node in join_all(nodes).await {
-            node.unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn older_tables_are_brought_up_to_date_and_newer_ones_left_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = common::builder(directory.path()).connect().await.unwrap();
-    for error in [
-        store.claim(common::request([1; 32])).await.unwrap_err(),
-        store.health().await.unwrap_err(),
-    ] {
-        assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
-        assert!(error.to_string().contains("store.migrate()"), "{error}");
-    }
-    let run = async |sql: String| {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-            .execute(store.writer())
-            .await
-            .unwrap();
-    };
-    run(
-        "CREATE TABLE idem_slots_version (one INTEGER PRIMARY KEY CHECK (one = 1), \
-         version INTEGER NOT NULL, works_with INTEGER NOT NULL) STRICT; \
-         INSERT INTO idem_slots_version VALUES (1, 1, 1)"
-            .to_owned(),
-    )
-    .await;
-    run(include_str!("../src/migrations/1_slots.sql").replace("{slots}", "idem_slots")).await;
-    let slot = common::claim_and_complete(&store, [1; 32]).await;
-    store.migrate().await.unwrap();
-    store.migrate().await.unwrap();
-    let version: i64 = sqlx::query_scalar("SELECT version FROM idem_slots_version")
+    let after: String = sqlx::query_scalar(theirs)
         .fetch_one(store.readers())
         .await
         .unwrap();
-    assert_eq!(version, 2);
-    assert!(store.inspect(slot).await.unwrap().is_some());
-
-    run("UPDATE idem_slots_version SET version = 99, works_with = 2".to_owned()).await;
-    let again = common::builder(directory.path()).connect().await.unwrap();
-    common::claim_and_complete(&again, [2; 32]).await;
-    run("UPDATE idem_slots_version SET works_with = 3".to_owned()).await;
-    let error = common::builder(directory.path())
-        .connect()
+    assert_eq!(after, before);
+    let what: String = sqlx::query_scalar("SELECT what FROM orders WHERE id = 7")
+        .fetch_one(store.readers())
         .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            SetupError::Newer {
-                found: 99,
-                known: 2,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(store.migrate().await.is_err());
+        .unwrap();
+    assert_eq!(what, "tea");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_permissions_of_a_file_that_was_there_are_its_owners_matter() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    fs::write(place.path(), []).unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    let store = place.store().await;
+    won(&store, request(1)).await;
+    let mode = fs::metadata(place.path()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o640);
 }
 
 #[tokio::test]
-async fn expired_rows_are_deleted_in_steps_and_by_themselves() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = common::ready(common::builder(directory.path()).without_reaper()).await;
-    common::claim_and_complete(&store, [1; 32]).await;
-    let expire = async |rows: i64| {
-        sqlx::query(
-            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1) \
-             INSERT INTO idem_slots SELECT randomblob(32), x'07', x'01', 9, 9, 2, 0, 0, 1, 1, 1, \
-             '[]', x'00' FROM n",
-        )
-        .bind(rows)
-        .execute(store.writer())
+async fn a_database_in_memory_is_refused_with_what_to_use() {
+    for url in [
+        "sqlite::memory:",
+        "sqlite://:memory:",
+        "sqlite://?mode=memory",
+        "sqlite:some.db?mode=memory",
+        "sqlite:",
+        "sqlite://",
+    ] {
+        let (error, text) = refusal(url).await;
+        assert!(matches!(error, SetupError::InMemory), "{url}: {text}");
+        assert!(text.contains("name a file, or use `MemoryStore`"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_name_only_looks_like_memory_is_a_file() {
+    let place = Place::new();
+    let path = place.path().with_file_name("x:memory:.db");
+    let url = format!("sqlite:{}", path.display());
+    SqliteStore::connect(&url).await.unwrap();
+    assert!(path.exists());
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused_with_how_to_write_it() {
+    for url in ["payments.db", "postgres://localhost/x", "sqlite:a?mode=odd"] {
+        let (error, text) = refusal(url).await;
+        assert!(matches!(error, SetupError::Url(_)), "{url}: {text}");
+        assert!(text.contains("write sqlite:PATH"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_named_and_is_to_be_made() {
+    let place = Place::new();
+    let missing = place.path().with_file_name("missing");
+    let (error, text) = refusal(&format!("sqlite:{}/idem.db", missing.display())).await;
+    assert!(matches!(error, SetupError::File { .. }), "{text}");
+    assert!(text.contains("missing/idem.db"), "{text}");
+    assert!(text.contains("make its directory"), "{text}");
+    assert!(!missing.exists());
+}
+
+#[tokio::test]
+async fn a_directory_is_no_file() {
+    let place = Place::new();
+    fs::create_dir(place.path()).unwrap();
+    let (_, text) = refusal(&place.url()).await;
+    assert!(text.contains("idem.db"), "{text}");
+    assert!(text.contains("not a directory"), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named_and_left_as_it_is() {
+    let place = Place::new();
+    let letter = "dear sir or madam, ".repeat(200);
+    fs::write(place.path(), &letter).unwrap();
+    let (error, text) = refusal(&place.url()).await;
+    assert!(matches!(error, SetupError::NotADatabase { .. }), "{text}");
+    assert!(text.contains("idem.db"), "{text}");
+    assert!(text.contains("name another file"), "{text}");
+    assert_eq!(fs::read_to_string(place.path()).unwrap(), letter);
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_read_is_refused_with_what_it_needs() {
+    let place = Place::new();
+    drop(place.store().await);
+    // `mode=ro` and not the file's permissions: they mean nothing to root.
+    for parameter in ["mode=ro", "immutable=true"] {
+        let (error, text) = refusal(&format!("{}?{parameter}", place.url())).await;
+        assert!(matches!(error, SetupError::ReadOnly { .. }), "{text}");
+        assert!(text.contains("idem.db"), "{text}");
+        assert!(text.contains("must be writable"), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_without_permission_to_write_is_refused_with_what_it_needs() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    fs::write(place.path(), []).unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o400)).unwrap();
+    if fs::OpenOptions::new()
+        .write(true)
+        .open(place.path())
+        .is_ok()
+    {
+        // Root writes to it all the same.
+        return;
+    }
+    let (error, text) = refusal(&place.url()).await;
+    assert!(matches!(error, SetupError::ReadOnly { .. }), "{text}");
+}
+
+#[tokio::test]
+async fn the_log_is_written_ahead_and_the_disk_has_what_was_answered() {
+    let place = Place::new();
+    let store = place.store().await;
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(store.writer())
         .await
         .unwrap();
+    assert_eq!(journal, "wal");
+    assert_eq!(pragma(store.writer(), "PRAGMA synchronous").await, 2);
+}
+
+#[tokio::test]
+async fn the_disk_lags_behind_only_where_that_is_asked_for() {
+    let place = Place::new();
+    let builder = place.builder().may_lose_the_last_writes_with_the_power();
+    let store = builder.connect().await.unwrap();
+    assert_eq!(pragma(store.writer(), "PRAGMA synchronous").await, 1);
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let place = Place::new();
+    let store = place.store().await;
+    assert!(store.readers().execute("CREATE TABLE t (x)").await.is_err());
+}
+
+#[tokio::test]
+async fn foreign_keys_hold_in_a_handlers_transaction() {
+    let place = Place::new();
+    let store = place.store().await;
+    store
+        .writer()
+        .execute("CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a (id))")
+        .await
+        .unwrap();
+    let begun = store.begin(request(1)).await.unwrap();
+    let idem_core::Begun::Claimed(mut transaction, _) = begun else {
+        unreachable!("nobody else claims it")
     };
-    expire(25).await;
-    assert_eq!(store.reap(10).await.unwrap(), 10);
-    assert_eq!(store.reap(100).await.unwrap(), 15);
-    assert_eq!(store.reap(100).await.unwrap(), 0);
-    expire(1000).await;
-    let builder = common::builder(directory.path());
-    let node = builder.reap_every(std::time::Duration::from_millis(10));
-    let _node = node.connect().await.unwrap();
-    loop {
-        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM idem_slots")
-            .fetch_one(store.readers())
-            .await
-            .unwrap();
-        if rows == 1 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let dangling = transaction.execute("INSERT INTO b VALUES (1)").await;
+    assert!(dangling.unwrap_err().to_string().contains("FOREIGN KEY"));
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_when_the_file_is_opened_again() {
+    let place = Place::new();
+    let store = place.store().await;
+    let granted = won(&store, request(1)).await;
+    let written = store
+        .complete(granted, "done".into(), common::RETENTION)
+        .await;
+    assert_eq!(written.unwrap(), idem_core::Written::Done);
+    store.writer().close().await;
+    store.readers().close().await;
+
+    let claim = place.store().await.claim(request(1)).await.unwrap();
+    assert!(
+        matches!(&claim, idem_core::Claim::Completed(completed) if completed.record == "done"),
+        "{claim:?}"
+    );
 }

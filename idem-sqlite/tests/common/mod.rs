@@ -1,82 +1,79 @@
-//! Files, claims, and a table for the work's writes.
+//! A file, stores of it, and claims.
 #![allow(
     dead_code,
     unreachable_pub,
-    clippy::panic,
+    missing_debug_implementations,
     clippy::unwrap_used,
-    reason = "each test file uses a part"
+    clippy::panic,
+    reason = "shared by tests, each of which uses its part"
 )]
 
-use std::{path::Path, time::Duration};
-
-use bytes::Bytes;
-use idem_core::{
-    Begun, Claim, ClaimRequest, Claimed, Fingerprint, Grant, OnCrash, OwnerId, Retention, Slot,
-    Store, Transactional, Written,
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
 };
-use idem_sqlite::{OpenTransaction, Sqlite, SqliteStore, SqliteStoreBuilder};
-use sqlx::SqliteConnection;
+
+use idem_core::{
+    Claim, ClaimRequest, Claimed, Fingerprint, Grant, OnCrash, OwnerId, Retention, Slot, Store,
+};
+use idem_sqlite::{SqliteStore, SqliteStoreBuilder};
+use tempfile::TempDir;
 
 pub const RETENTION: Retention = Retention {
-    ttl: Duration::from_secs(60),
-    grace: Duration::from_secs(60),
+    ttl: Duration::from_secs(3600),
+    grace: Duration::from_secs(3600),
 };
 
-pub const RECORD: &[u8] = b"the record";
+/// A directory of a test's own, with a place for a file.
+pub struct Place(TempDir);
 
-pub fn builder(directory: &Path) -> SqliteStoreBuilder {
-    SqliteStore::builder(format!("sqlite:{}/slots.db", directory.display()))
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("idem.db")
+    }
+
+    pub fn url(&self) -> String {
+        format!("sqlite:{}", self.path().display())
+    }
+
+    pub fn builder(&self) -> SqliteStoreBuilder {
+        SqliteStore::builder(self.url()).without_reaper()
+    }
+
+    /// What another process would have of the file: connections of its own, and
+    /// no knowledge of this one's transactions.
+    pub async fn store(&self) -> SqliteStore {
+        let store = self.builder().connect().await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
 }
 
-/// A store on the directory's file, migrated, with a table `effects`.
-pub async fn store(directory: &Path) -> SqliteStore {
-    ready(builder(directory)).await
-}
-
-pub async fn ready(builder: SqliteStoreBuilder) -> SqliteStore {
-    let store = builder.connect().await.unwrap();
-    store.migrate().await.unwrap();
-    sqlx::raw_sql("CREATE TABLE IF NOT EXISTS effects (name TEXT)")
-        .execute(store.writer())
-        .await
-        .unwrap();
-    store
-}
-
-pub fn request(slot: [u8; 32]) -> ClaimRequest {
+pub fn request(slot: u64) -> ClaimRequest {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&slot.to_be_bytes());
     ClaimRequest {
-        slot: Slot::from_bytes(slot),
+        slot: Slot::from_bytes(bytes),
         fingerprint: Fingerprint::from_bytes([7; 32]),
         owner: OwnerId::random(),
-        lease: Duration::from_secs(30),
+        lease: Duration::from_secs(600),
         retention: RETENTION,
         on_crash: OnCrash::TakeOver,
     }
 }
 
-pub fn other_fingerprint(mut request: ClaimRequest) -> ClaimRequest {
-    request.owner = OwnerId::random();
-    request.fingerprint = Fingerprint::from_bytes([8; 32]);
-    request
-}
-
-pub async fn claim_and_complete(store: &SqliteStore, slot: [u8; 32]) -> Slot {
-    let request = request(slot);
-    let grant = claimed(store, request).await;
-    let record = Bytes::from_static(RECORD);
-    let written = store.complete(grant, record, RETENTION).await;
-    assert_eq!(written.unwrap(), Written::Done);
-    request.slot
-}
-
-pub async fn claimed(store: &SqliteStore, request: ClaimRequest) -> Grant {
-    match store.claim(request).await.unwrap() {
-        Claim::Claimed(claimed) => grant(&request, &claimed),
-        other => panic!("{other:?}"),
+pub fn with_another_payload(slot: u64) -> ClaimRequest {
+    ClaimRequest {
+        fingerprint: Fingerprint::from_bytes([8; 32]),
+        ..request(slot)
     }
 }
 
-fn grant(request: &ClaimRequest, claimed: &Claimed) -> Grant {
+pub fn grant(request: &ClaimRequest, claimed: &Claimed) -> Grant {
     Grant {
         slot: request.slot,
         owner: request.owner,
@@ -84,33 +81,19 @@ fn grant(request: &ClaimRequest, claimed: &Claimed) -> Grant {
     }
 }
 
-pub async fn begun(
-    store: &SqliteStore,
-    request: ClaimRequest,
-) -> (OpenTransaction<Sqlite>, Grant, Claimed) {
-    match store.begin(request).await.unwrap() {
-        Begun::Claimed(transaction, claimed) => (transaction, grant(&request, &claimed), claimed),
-        Begun::Not(claim) => panic!("{claim:?}"),
+/// Claims and must win.
+pub async fn won(store: &impl Store, request: ClaimRequest) -> Grant {
+    match store.claim(request).await.unwrap() {
+        Claim::Claimed(claimed) => grant(&request, &claimed),
+        other => panic!("the claim should have been won, and is {other:?}"),
     }
 }
 
-pub async fn met(store: &SqliteStore, request: ClaimRequest) -> Claim {
-    match store.begin(request).await.unwrap() {
-        Begun::Claimed(_, claimed) => panic!("{claimed:?}"),
-        Begun::Not(claim) => claim,
+/// Asks until it is so. The deadline is for a test that would hang.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-pub async fn effect(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO effects VALUES ('x')")
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-pub async fn effects(store: &SqliteStore) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM effects")
-        .fetch_one(store.readers())
-        .await
-        .unwrap()
 }

@@ -1,0 +1,273 @@
+//! What a runtime makes of the store's transactions.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::sync::Mutex;
+
+use common::{Place, with_another_payload};
+use idem_core::{
+    Call, Claim, Execution, Fingerprint, Finish, OnceError, Operation, Overrides, Runtime, Scope,
+    Slot, Store, StoreError, Stored, Worked, Writes,
+};
+use idem_sqlite::{Sqlite, SqliteStore, Tx};
+use sqlx::{Connection, Executor};
+
+struct Shop {
+    store: SqliteStore,
+    runtime: Runtime,
+    _place: Place,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let place = Place::new();
+        let store = place.store().await;
+        store
+            .writer()
+            .execute(
+                "CREATE TABLE effects (x); CREATE TABLE a (id INTEGER PRIMARY KEY); \
+                 CREATE TABLE b (a REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED)",
+            )
+            .await
+            .unwrap();
+        let runtime = Runtime::builder(store.clone()).build().unwrap();
+        Self {
+            store,
+            runtime,
+            _place: place,
+        }
+    }
+
+    async fn effects(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM effects")
+            .fetch_one(self.store.readers())
+            .await
+            .unwrap()
+    }
+
+    async fn run<F, W>(&self, slot: u64, writes: Writes, work: F) -> Execution<()>
+    where
+        F: FnOnce(Tx<Sqlite>) -> W + Send + 'static,
+        W: Future<Output = Finish<()>> + Send + 'static,
+    {
+        let call = Call {
+            operation: Operation::new("test"),
+            slot: slot_of(slot),
+            fingerprint: Fingerprint::from_bytes([7; 32]),
+            settings: self.runtime.settings(),
+        };
+        let work = move |tx| {
+            let work = work(tx);
+            async move {
+                Worked {
+                    finish: work.await,
+                    writes,
+                    conflict: false,
+                }
+            }
+        };
+        self.runtime.execute_in(call, work).await
+    }
+
+    /// Runs what writes and then says this to SQLite.
+    async fn say(&self, slot: u64, statements: &'static str) -> Execution<()> {
+        self.run(slot, Writes::Keep, move |mut tx| async move {
+            effect(&mut tx).await;
+            tx.execute(statements).await.unwrap();
+            record()
+        })
+        .await
+    }
+
+    async fn again(&self, slot: u64) -> Execution<()> {
+        self.run(slot, Writes::Keep, |_| async { record() }).await
+    }
+}
+
+fn slot_of(slot: u64) -> Slot {
+    common::request(slot).slot
+}
+
+fn record() -> Finish<()> {
+    Finish::Record {
+        answer: (),
+        record: "done".into(),
+    }
+}
+
+async fn effect(tx: &mut Tx<Sqlite>) {
+    tx.execute("INSERT INTO effects VALUES (1)").await.unwrap();
+}
+
+fn is_recorded(execution: &Execution<()>) -> bool {
+    matches!(
+        execution,
+        Execution::Ran {
+            stored: Stored::Recorded,
+            ..
+        }
+    )
+}
+
+#[tokio::test]
+async fn work_and_its_result_are_there_once_however_often_it_is_asked_for() {
+    let shop = Shop::new().await;
+    for round in 0..3 {
+        let once = shop
+            .runtime
+            .once_in(
+                &Overrides::NONE,
+                "order",
+                &Scope::GLOBAL,
+                "k-1",
+                &7,
+                |mut tx: Tx<Sqlite>| async move {
+                    effect(&mut tx).await;
+                    Ok::<_, String>("tea".to_owned())
+                },
+            )
+            .await
+            .unwrap();
+        assert_eq!(once.value, "tea");
+        assert_eq!(once.replayed, round > 0);
+    }
+    assert_eq!(shop.effects().await, 1);
+}
+
+#[tokio::test]
+async fn work_that_fails_has_written_nothing_and_runs_again() {
+    let shop = Shop::new().await;
+    for _ in 0..2 {
+        let once = shop
+            .runtime
+            .once_in(
+                &Overrides::NONE,
+                "order",
+                &Scope::GLOBAL,
+                "k-1",
+                &7,
+                |mut tx: Tx<Sqlite>| async move {
+                    effect(&mut tx).await;
+                    Err::<String, _>("no tea")
+                },
+            )
+            .await;
+        assert!(matches!(once, Err(OnceError::Work("no tea"))), "{once:?}");
+    }
+    assert_eq!(shop.effects().await, 0);
+}
+
+#[tokio::test]
+async fn work_that_panics_has_written_nothing_and_runs_again() {
+    let shop = Shop::new().await;
+    let panicked = shop
+        .run(1, Writes::Keep, |mut tx| async move {
+            effect(&mut tx).await;
+            panic!("on purpose")
+        })
+        .await;
+    assert!(matches!(panicked, Execution::Panicked), "{panicked:?}");
+    assert_eq!(shop.effects().await, 0);
+    let again = shop.again(1).await;
+    assert!(
+        matches!(again, Execution::Ran { attempt: 2, .. }),
+        "{again:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_may_be_recorded_without_its_writes() {
+    let shop = Shop::new().await;
+    let refused = shop
+        .run(1, Writes::RollBack, |mut tx| async move {
+            effect(&mut tx).await;
+            record()
+        })
+        .await;
+    assert!(is_recorded(&refused), "{refused:?}");
+    assert_eq!(shop.effects().await, 0);
+    assert!(matches!(shop.again(1).await, Execution::Replayed(_)));
+}
+
+#[tokio::test]
+async fn work_that_ends_its_transaction_has_an_unknown_outcome_and_is_not_run_again() {
+    let shop = Shop::new().await;
+    let tricks = [
+        "COMMIT",
+        "ROLLBACK",
+        "COMMIT; BEGIN",
+        "ROLLBACK; BEGIN IMMEDIATE",
+        "ROLLBACK; INSERT INTO effects VALUES (1)",
+    ];
+    for (slot, trick) in (1..).zip(tricks) {
+        for execution in [shop.say(slot, trick).await, shop.again(slot).await] {
+            assert!(
+                matches!(execution, Execution::OutcomeUnknown),
+                "{trick}: {execution:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn work_that_keeps_its_transaction_is_not_committed_and_runs_again() {
+    static KEPT: Mutex<Option<Tx<Sqlite>>> = Mutex::new(None);
+    let shop = Shop::new().await;
+    let kept = shop
+        .run(1, Writes::Keep, |mut tx| async move {
+            effect(&mut tx).await;
+            *KEPT.lock().unwrap() = Some(tx);
+            record()
+        })
+        .await;
+    assert!(
+        matches!(&kept, Execution::NotCommitted(StoreError::Refused { reason }) if reason.contains("kept its transaction")),
+        "{kept:?}"
+    );
+    // It has the writer still, and the slot.
+    let claim = shop.store.claim(with_another_payload(1)).await.unwrap();
+    assert_eq!(claim, Claim::Mismatch);
+    // What it does now is never committed either.
+    let mut tx = KEPT.lock().unwrap().take().unwrap();
+    effect(&mut tx).await;
+    drop(tx);
+    assert!(is_recorded(&shop.again(1).await));
+    assert_eq!(shop.effects().await, 0);
+}
+
+#[tokio::test]
+async fn work_that_forgets_a_savepoint_is_not_committed_and_runs_again() {
+    let shop = Shop::new().await;
+    let forgotten = shop
+        .run(1, Writes::Keep, |mut tx| async move {
+            effect(&mut tx).await;
+            std::mem::forget(tx.begin().await.unwrap());
+            record()
+        })
+        .await;
+    assert!(
+        matches!(
+            &forgotten,
+            Execution::NotCommitted(StoreError::Refused { .. })
+        ),
+        "{forgotten:?}"
+    );
+    assert_eq!(shop.effects().await, 0);
+    assert!(is_recorded(&shop.again(1).await));
+}
+
+#[tokio::test]
+async fn work_that_fails_at_its_commit_is_not_committed_and_runs_again() {
+    let shop = Shop::new().await;
+    let dangling = shop.say(1, "INSERT INTO b VALUES (1)").await;
+    assert!(
+        matches!(
+            &dangling,
+            Execution::NotCommitted(StoreError::Refused { .. })
+        ),
+        "{dangling:?}"
+    );
+    assert_eq!(shop.effects().await, 0);
+    assert!(is_recorded(&shop.again(1).await));
+}
