@@ -186,13 +186,6 @@ pub(crate) fn of_beginning(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Another process is at it.
-pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| meaning(error) == Meaning::Passing)
-}
-
 /// The savepoint that was made is there no more.
 pub(crate) fn is_over(error: &sqlx::Error) -> bool {
     error
