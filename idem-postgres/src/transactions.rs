@@ -74,8 +74,11 @@ impl Transactional for PostgresStore {
                 Concluded::Done
             }
         };
-        if concluded == Concluded::Escaped {
-            self.mark_unknown(request).await?;
+        if concluded == Concluded::Escaped
+            && let Err(error) = self.mark_unknown(request).await
+        {
+            // An escape stays one: it must not be taken for something that can be tried again.
+            tracing::error!(slot = %request.slot.short(), %error, "the slot could not be marked as unknown");
         }
         Ok(concluded)
     }
@@ -189,19 +192,24 @@ impl PostgresStore {
         request: &ClaimRequest,
         ending: &Ending,
     ) -> Result<Concluded, StoreError> {
+        let statements = &self.inner.statements;
+        let locks = Locks::of(request, self.inner.names.slots());
+        let guard = locks.guard(Lock::Won);
         match transaction.depth() {
             0 => return Ok(Concluded::Escaped),
             1 => {}
+            // Dropped here, the connection is closed, and the transaction rolled back: if it is ours.
             _ => {
+                let says = setting(&mut transaction).await.map_err(in_transaction)?;
+                if says != guard {
+                    return Ok(Concluded::Escaped);
+                }
                 return Err(StoreError::Refused {
                     reason: "the work has left a nested transaction open; commit it or drop it"
                         .to_owned(),
                 });
             }
         }
-        let statements = &self.inner.statements;
-        let locks = Locks::of(request, self.inner.names.slots());
-        let guard = locks.guard(Lock::Won);
         let keeps = matches!(
             ending,
             Ending::Complete {
