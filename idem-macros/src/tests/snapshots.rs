@@ -1,4 +1,4 @@
-//! What five representative handlers expand to, to be read. A change of the
+//! What representative handlers expand to, to be read. A change of the
 //! expansion shows up here: look at it, then accept it with `cargo insta accept`
 //! or `INSTA_UPDATE=always`.
 
@@ -72,5 +72,19 @@ snapshot!(
 #[tracing::instrument(skip_all)]
 pub(crate) async fn refund(Json(order): Json<Self>) -> Json<Self> {
     Json(order)
+}"
+);
+
+snapshot!(
+    a_transaction_that_may_give_way,
+    r#"ttl = "24h", scope = user.id, retries = 3"#,
+    r"
+async fn transfer(
+    mut tx: Tx<Postgres>,
+    user: User,
+    #[deferred] bank: Bank,
+    Json(order): Json<Order>,
+) -> Result<Json<Receipt>, ApiError> {
+    bank.move_money(&mut tx, user, order).await
 }"
 );
