@@ -556,3 +556,55 @@ async fn what_gave_way_to_another_runs_again_where_it_may() {
     assert_eq!(n, 16);
     assert!(runs.load(SeqCst) > 16, "nothing gave way");
 }
+
+/// Its row was committed in flight, and refuses to be taken over.
+#[tokio::test]
+async fn what_work_has_committed_itself_is_not_run_again_though_its_process_is_gone() {
+    let server = Postgres::start().await;
+    let store = store(&server).await;
+    let mut request = request([1; 32]);
+    request.lease = Duration::from_millis(1);
+    let (mut transaction, _, _) = begun(&store, request).await;
+    effect(&mut transaction).await.unwrap();
+    sqlx::raw_sql("COMMIT")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    drop(transaction);
+    until("its lease has lapsed, and nobody may take over", || async {
+        matches!(met(&store, common::request([1; 32])).await, Claim::Unknown)
+    })
+    .await;
+}
+
+/// The row is committed after the transaction's snapshot was taken.
+#[tokio::test]
+async fn a_claim_that_a_snapshot_is_too_old_for_is_made_again() {
+    let server = Postgres::start().await;
+    let url = common::database(&server).await;
+    let store = PostgresStore::builder(&url).isolation(Isolation::RepeatableRead);
+    let store = store.connect().await.unwrap();
+    store.migrate().await.unwrap();
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut open = other.begin().await.unwrap();
+    sqlx::query(
+        "INSERT INTO idem.slots (slot, fingerprint, owner, fence, attempt, state, refuse, \
+         taken_over, retention, until, reap_at) \
+         VALUES ($1, 'other', 'o', 1, 1, 1, true, false, '1 h', now() + interval '1 h', now())",
+    )
+    .bind([1_u8; 32].to_vec())
+    .execute(&mut *open)
+    .await
+    .unwrap();
+    let claim = tokio::spawn({
+        let store = store.clone();
+        async move { met(&store, request([1; 32])).await }
+    });
+    let waits = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    until("it waits", || async {
+        server.text(waits).await.as_deref() == Some("1")
+    })
+    .await;
+    open.commit().await.unwrap();
+    assert_eq!(claim.await.unwrap(), Claim::Mismatch);
+}
