@@ -10,6 +10,12 @@
 //! | `IDEM_STORE` | `postgres://…` or `sqlite:PATH`: where the books are, and the records | `sqlite:ledger.db` |
 //! | `LEDGER_STOPS` | `yes`: a request may say where this process stops, see `examples/ledger/stops.rs` | no |
 
+// Without a database it only says which it needs.
+#![cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, unused_macros, unused_variables)
+)]
+
 #[path = "ledger/books.rs"]
 mod books;
 #[path = "ledger/stops.rs"]
