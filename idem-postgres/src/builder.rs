@@ -2,9 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use idem_sql::Leased;
 use sqlx::{
-    PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -182,9 +181,10 @@ impl PostgresStoreBuilder {
                 limit: self.statement_timeout,
             },
         );
-        let mut connection = Leased::from(&verbs).await?;
+        // Not by the pool, which would say only that it has waited in vain.
+        let mut connection = PgConnection::connect_with(&options).await?;
         let version = session::version(&mut connection).await?;
-        connection.done();
+        connection.close().await?;
         if version < OLDEST_SERVER {
             let (found, oldest) = (version / 10_000, OLDEST_SERVER / 10_000);
             return Err(SetupError::Unfit(format!(

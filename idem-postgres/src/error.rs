@@ -36,7 +36,9 @@ pub enum SetupError {
     #[error("{0}")]
     Unfit(String),
     /// The server did not do it.
-    #[error("PostgreSQL: {0}")]
+    #[error(
+        "PostgreSQL: {0}; is the server running, and are the address, the user and its rights what they should be?"
+    )]
     Database(#[from] sqlx::Error),
 }
 

@@ -161,6 +161,10 @@ async fn what_is_missing_is_named_with_what_to_do() {
         ),
         (PostgresStore::builder("mysql://x"), "postgres://USER"),
         (PostgresStore::builder(server.url_of("nowhere")), "nowhere"),
+        (
+            PostgresStore::builder("postgres://x@127.0.0.1:1/x"),
+            "refused",
+        ),
     ] {
         let error = bad.connect().await.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
