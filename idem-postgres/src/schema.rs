@@ -70,15 +70,21 @@ pub(crate) async fn look(pool: &PgPool, names: &Names) -> Result<Found, SetupErr
 }
 
 async fn found(connection: &mut PgConnection, names: &Names) -> Result<Found, SetupError> {
-    let versions = &names.versions;
-    let is_there: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
-        .bind(versions)
-        .fetch_one(&mut *connection)
-        .await?;
+    // Not `to_regclass`: it believes what the session remembers of the catalog, and
+    // one that waits for another node's migration remembers that nothing was there.
+    let is_there: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = $2 || '_version')",
+    )
+    .bind(&names.schema)
+    .bind(&names.table)
+    .fetch_one(&mut *connection)
+    .await?;
     if !is_there {
         return Ok(Found::Absent);
     }
-    let select = format!("SELECT version, works_with FROM {versions}");
+    let select = format!("SELECT version, works_with FROM {}", names.versions);
     let (version, works_with): (i32, i32) = sqlx::query_as(AssertSqlSafe(select))
         .fetch_one(connection)
         .await?;

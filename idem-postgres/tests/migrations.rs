@@ -24,20 +24,38 @@ async fn version(connection: &mut PgConnection) -> i32 {
         .unwrap()
 }
 
+/// What a migration of the tables with the default names waits for.
+const HOLD_MIGRATIONS: &str =
+    "SELECT pg_advisory_lock(hashtextextended('idem migrate \"idem\".\"slots_version\"', 0))";
+
+const WAITING: &str =
+    "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_nodes_migrate_an_empty_database_at_once() {
     let server = Postgres::start().await;
     for _ in 0..5 {
         let url = common::database(&server).await;
-        let nodes = (0..10).map(|_| {
-            let url = url.clone();
-            tokio::spawn(async move {
-                let store = PostgresStore::connect(&url).await.unwrap();
-                store.migrate().await.unwrap();
-                common::claim_and_complete(&store, rand::random()).await;
-                store.health().await.unwrap();
+        // All begin before any of them has made the tables: they wait for a lock.
+        let mut gate = connection(&url).await;
+        run(&mut gate, HOLD_MIGRATIONS).await;
+        let nodes: Vec<_> = (0..10)
+            .map(|_| {
+                let url = url.clone();
+                tokio::spawn(async move {
+                    let store = PostgresStore::connect(&url).await.unwrap();
+                    store.health().await.unwrap_err();
+                    store.migrate().await.unwrap();
+                    common::claim_and_complete(&store, rand::random()).await;
+                    store.health().await.unwrap();
+                })
             })
-        });
+            .collect();
+        idem_servers::until("ten nodes wait to migrate", async || {
+            server.text(WAITING).await.as_deref() == Some("10")
+        })
+        .await;
+        gate.close().await.unwrap();
         for node in join_all(nodes).await {
             node.unwrap();
         }
