@@ -7,7 +7,7 @@ use syn::{Expr, FnArg, GenericParam, Ident, Path, ReturnType, Signature, Type};
 use crate::{
     errors::Errors,
     parse::{
-        args::{Args, Key},
+        args::{Args, Fingerprint, Key},
         function::identifiers,
         signature::{Argument, Handler},
         types::{last_segment, opaque},
@@ -250,6 +250,16 @@ fn transaction(args: &Args, handler: &Handler, errors: &mut Errors) {
         errors.over(
             deferred,
             "the transaction is begun with the claim, so it cannot be #[deferred]; remove it",
+        );
+    }
+    if let (Some(Fingerprint::Raw), Some(last)) = (&args.fingerprint, handler.arguments.last())
+        && last.is_transaction()
+    {
+        errors.over(
+            &last.ty,
+            "`fingerprint = \"raw\"` compares the bytes that the last argument reads, and the transaction reads \
+             none, so every payload would look the same; put the argument that reads the body last, or remove \
+             `fingerprint`",
         );
     }
     for (name, expression) in args.expressions() {
