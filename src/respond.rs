@@ -95,7 +95,7 @@ impl Answering {
                 .problems
                 .report(Problem::OutcomeUnknown)
                 .into_response(),
-            Execution::Panicked => shared
+            Execution::Panicked | Execution::Stopped(_) => shared
                 .problems
                 .report(Problem::ExecutionFailed)
                 .into_response(),

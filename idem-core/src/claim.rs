@@ -189,6 +189,15 @@ pub struct Grant {
     pub fence: Fence,
 }
 
+/// A lease to start anew, see [`Store::renew_many`](crate::Store::renew_many).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewal {
+    /// Whose.
+    pub grant: Grant,
+    /// How long it is from now on.
+    pub lease: Duration,
+}
+
 /// How a write under a [`Grant`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

@@ -41,7 +41,7 @@
 //!
 //! | name | kind | labels | what it counts |
 //! | --- | --- | --- | --- |
-//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `not_committed`, `store_failed`, `unprotected`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
+//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `not_committed`, `stopped`, `store_failed`, `unprotected`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
 //! | `idem_store_duration_seconds` | histogram | `verb`, `result` | one try of a store command, `ok` or `error` |
 //! | `idem_in_flight` | gauge | `operation` | calls being served now |
 //! | `idem_heartbeats_total` | counter | `result` | renewals: `renewed`, `fenced`, `failed` |
@@ -78,14 +78,17 @@ pub use self::telemetry::Refusal;
 pub use self::{
     claim::{
         Checkpoint, Claim, ClaimRequest, Claimed, Completed, Fence, Grant, OnCrash, OwnerId,
-        Retention, Written,
+        Renewal, Retention, Written,
     },
     fingerprint::{Fingerprint, FingerprintBuilder, FingerprintError},
     key::{IdempotencyKey, KeyError, MAX_KEY_BYTES},
     once::{Once, OnceError},
     operation::Operation,
     policy::{MAX_TTL, OnStoreError, Overrides, Policy, PolicyError, Settings},
-    runtime::{Call, Drained, Execution, Finish, Replay, Runtime, RuntimeBuilder, Stored, Worked},
+    runtime::{
+        Call, Drained, Execution, Finish, Lease, MAX_STEP_NAME_BYTES, MAX_STEPS, MAX_STEPS_BYTES,
+        Replay, Runtime, RuntimeBuilder, StepError, Steps, StepsError, Stop, Stored, Worked,
+    },
     scope::{Scope, ScopeError},
     slot::{ShortSlot, Slot, SlotDeriver},
     store::{

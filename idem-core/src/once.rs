@@ -5,8 +5,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Call, Execution, FingerprintBuilder, FingerprintError, Finish, IdempotencyKey, KeyError,
-    Operation, Overrides, PolicyError, Replay, Runtime, Scope, StoreError, TransactionHandle,
-    Worked, Writes,
+    Operation, Overrides, PolicyError, Replay, Runtime, Scope, Steps, Stop, StoreError,
+    TransactionHandle, Worked, Writes,
     record::{Record, RecordError},
 };
 
@@ -84,6 +84,36 @@ impl Runtime {
         let work = work();
         let execution = self.execute(call, async move { keep(work.await) }).await;
         answer(execution)
+    }
+
+    /// [`once_with`](Self::once_with) with recovery points: after a crash the work
+    /// goes on from the last [step](Steps) that was kept.
+    ///
+    /// # Errors
+    /// [`OnceError`], as [`once`](Self::once); [`OnceError::Stopped`] where a step had
+    /// no result because of the store or of the steps themselves.
+    pub async fn once_in_steps<P, T, E, W, F>(
+        &self,
+        overrides: &Overrides,
+        operation: impl Into<Operation>,
+        scope: &Scope,
+        key: &str,
+        payload: &P,
+        work: W,
+    ) -> Result<Once<T>, OnceError<E>>
+    where
+        P: Serialize + ?Sized,
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+        W: FnOnce(Steps) -> F + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let call = self.call(overrides, operation.into(), scope, key, payload)?;
+        let work = move |steps| {
+            let work = work(steps);
+            async move { keep(work.await) }
+        };
+        answer(self.execute_in_steps(call, work).await)
     }
 
     /// [`once_with`](Self::once_with) in a transaction of the store's database: the
@@ -178,6 +208,10 @@ pub enum OnceError<E> {
     /// knows yet: a retry runs again, or gets the recorded result.
     #[error("the work's transaction has not committed; try again")]
     NotCommitted(#[source] StoreError),
+    /// A step of the work had no result, see [`StepsError`](crate::StepsError): a
+    /// retry goes on from the last step that was kept.
+    #[error("the work had to end at a step, and goes on from there when it is tried again")]
+    Stopped(Stop),
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -228,6 +262,7 @@ fn answer<T: DeserializeOwned, E>(
         Execution::KeyReused => Err(OnceError::KeyReused),
         Execution::OutcomeUnknown => Err(OnceError::OutcomeUnknown),
         Execution::Panicked => Err(OnceError::Panicked),
+        Execution::Stopped(stop) => Err(OnceError::Stopped(stop)),
         Execution::StoreFailed(error) => Err(OnceError::Store(error)),
         Execution::NotCommitted(error) => Err(OnceError::NotCommitted(error)),
     }

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Checkpoint, Claim, ClaimRequest, Fence, Fingerprint, Grant, OwnerId, Retention, Slot,
+    Checkpoint, Claim, ClaimRequest, Fence, Fingerprint, Grant, OwnerId, Renewal, Retention, Slot,
     Transactions, Written,
 };
 
@@ -61,6 +61,44 @@ pub trait Store: Send + Sync + 'static {
         grant: Grant,
         lease: Duration,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// [`renew`](Self::renew) for many grants, of any slots: what a heartbeat of a
+    /// process with many executions in flight sends. The answers are in the order
+    /// of the renewals; `None` where this one could not be answered this time, and
+    /// is asked for again soon.
+    ///
+    /// Not one atomic step: each renewal is one. By default they are sent one
+    /// beside the other, which a connection that many share makes one flight of;
+    /// a store whose verbs each take a connection should do it in one statement.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there is no answer at all; each may have been applied.
+    fn renew_many(
+        &self,
+        renewals: &[Renewal],
+    ) -> impl Future<Output = Result<Vec<Option<Written>>, StoreError>> + Send {
+        async move {
+            let asked = renewals
+                .iter()
+                .map(|renewal| self.renew(renewal.grant, renewal.lease));
+            let answers = futures_util::future::join_all(asked).await;
+            let mut failure = None;
+            let mut written = Vec::with_capacity(answers.len());
+            for answer in answers {
+                written.push(match answer {
+                    Ok(answer) => Some(answer),
+                    Err(error) => {
+                        failure = Some(error);
+                        None
+                    }
+                });
+            }
+            match failure {
+                Some(error) if written.iter().all(Option::is_none) => Err(error),
+                _ => Ok(written),
+            }
+        }
+    }
 
     /// Keeps the result of one finished step for a later attempt. The same name
     /// again replaces the value.
@@ -158,6 +196,13 @@ impl<S: Store> Store for Arc<S> {
         lease: Duration,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send {
         S::renew(self, grant, lease)
+    }
+
+    fn renew_many(
+        &self,
+        renewals: &[Renewal],
+    ) -> impl Future<Output = Result<Vec<Option<Written>>, StoreError>> + Send {
+        S::renew_many(self, renewals)
     }
 
     fn checkpoint(

@@ -12,9 +12,12 @@ use crate::{Call, Execution, Operation, Runtime, Stored};
 pub(crate) enum Verb {
     Claim,
     Renew,
+    Checkpoint,
     Complete,
     Release,
     Inspect,
+    List,
+    Resolve,
     Health,
     Begin,
     Conclude,
@@ -25,9 +28,12 @@ impl Verb {
         match self {
             Self::Claim => "claim",
             Self::Renew => "renew",
+            Self::Checkpoint => "checkpoint",
             Self::Complete => "complete",
             Self::Release => "release",
             Self::Inspect => "inspect",
+            Self::List => "list",
+            Self::Resolve => "resolve",
             Self::Health => "health",
             Self::Begin => "begin",
             Self::Conclude => "conclude",
@@ -147,6 +153,7 @@ const fn outcome<A>(execution: &Execution<A>) -> &'static str {
         Execution::OutcomeUnknown => "outcome_unknown",
         Execution::Panicked => "panicked",
         Execution::NotCommitted(_) => "not_committed",
+        Execution::Stopped(_) => "stopped",
         Execution::StoreFailed(_) => "store_failed",
     }
 }

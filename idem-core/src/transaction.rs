@@ -40,6 +40,33 @@ pub trait Transactional: Store {
         request: ClaimRequest,
     ) -> impl Future<Output = Result<Begun<Self::Transaction>, StoreError>> + Send;
 
+    /// Opens a transaction for the work of a claim that was made outside of it, by
+    /// [`Store::claim`]: of work with recovery points, whose claim and steps are
+    /// committed while its own writes are not. `request` is that claim's.
+    ///
+    /// A store that answers must let [`Store::renew`] and [`Store::checkpoint`]
+    /// write to the slot while the transaction is open, and still complete the slot
+    /// in it. By default it refuses.
+    ///
+    /// A future that is dropped leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`StoreError`]. Whatever it is, no transaction is open.
+    fn open(
+        &self,
+        request: ClaimRequest,
+    ) -> impl Future<Output = Result<Self::Transaction, StoreError>> + Send {
+        let _ = request;
+        std::future::ready(Err(StoreError::Refused {
+            reason: "its transactions are not opened beside a claim".to_owned(),
+        }))
+    }
+
+    /// Why [`open`](Self::open) always refuses; `None` where it does not.
+    fn refuses_to_open(&self) -> Option<&'static str> {
+        Some("its transactions are not opened beside a claim")
+    }
+
     /// Ends the transaction.
     ///
     /// # Errors

@@ -16,7 +16,19 @@ pub enum Isolation {
     Serializable,
 }
 
+pub(crate) const NEEDS_READ_COMMITTED: &str = "steps are kept while the transaction is open, which only READ COMMITTED \
+    lets it complete after: a stricter transaction would always give way; take `Steps` and `Tx` in handlers of a store \
+    that is built with `.isolation(Isolation::ReadCommitted)`, and lock what is read with SELECT … FOR UPDATE";
+
 impl Isolation {
+    /// Why a transaction of this level cannot be open while steps are kept.
+    pub(crate) const fn refuses_steps(self) -> Option<&'static str> {
+        match self {
+            Self::Default | Self::ReadCommitted => None,
+            Self::RepeatableRead | Self::Serializable => Some(NEEDS_READ_COMMITTED),
+        }
+    }
+
     pub(crate) const fn begin(self) -> &'static str {
         match self {
             Self::Default => "BEGIN",

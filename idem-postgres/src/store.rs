@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Resolution,
-    Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions, Written,
+    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Renewal,
+    Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions, Written,
 };
 use idem_sql::{Leased, fence_number, kind_name, micros, page, slot_of};
 use sqlx::{
@@ -254,6 +254,33 @@ impl Store for PostgresStore {
     async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
         let asked = granted(&self.inner.statements.renew, &grant).bind(micros(lease));
         self.inner.written(asked).await
+    }
+
+    async fn renew_many(&self, renewals: &[Renewal]) -> Result<Vec<Option<Written>>, StoreError> {
+        let (mut slots, mut owners) = (Vec::new(), Vec::new());
+        let (mut fences, mut leases) = (Vec::new(), Vec::new());
+        for Renewal { grant, lease } in renewals {
+            slots.push(&grant.slot.as_bytes()[..]);
+            owners.push(&grant.owner.as_bytes()[..]);
+            fences.push(fence_number(grant.fence));
+            leases.push(micros(*lease));
+        }
+        let asked = query(&self.inner.statements.renew_many)
+            .bind(slots)
+            .bind(owners)
+            .bind(fences)
+            .bind(leases);
+        let rows = self.inner.rows(asked).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(match (row.try_get("renewed")?, row.try_get("held")?) {
+                    (true, _) => Some(Written::Done),
+                    (false, true) => None,
+                    (false, false) => Some(Written::Fenced),
+                })
+            })
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(of_statement)
     }
 
     async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {

@@ -19,6 +19,19 @@
 //!
 //! `idem.claim` is a setting of the transaction: it is gone if the handler has
 //! ended the transaction itself.
+//!
+//! With recovery points the claim is made by the plain verb, and committed. The
+//! transaction is opened beside it, and meets the slot's row only at its end:
+//!
+//! ```text
+//! BEGIN; idem.claim; SAVEPOINT      one round trip
+//!     the handler's statements; meanwhile, on other connections: renewals, steps
+//! complete                          one round trip
+//! COMMIT                            one round trip
+//! ```
+//!
+//! The row has changed since such a transaction began, which only READ COMMITTED
+//! takes in its stride.
 
 use std::time::Duration;
 
@@ -33,6 +46,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row, SqlSafeStr, raw_sql};
 use crate::{
     PostgresStore,
     error::{in_transaction, is_over, of_beginning},
+    isolation::{Isolation, NEEDS_READ_COMMITTED},
     row,
     store::{TRIES, claim_in, complete_in, query, release_in},
 };
@@ -57,6 +71,37 @@ impl Transactional for PostgresStore {
         Ok(Begun::Not(Claim::InFlight {
             lease_left: Duration::ZERO,
         }))
+    }
+
+    async fn open(&self, request: ClaimRequest) -> Result<Transaction, StoreError> {
+        let inner = &self.inner;
+        if let Some(reason) = inner.isolation.refuses_steps() {
+            return Err(refused(reason));
+        }
+        let guard = Locks::of(&request, inner.names.slots()).guard(Lock::Won);
+        let begin = format!(
+            "{}; SELECT set_config('idem.claim', '{guard}', true); SAVEPOINT {SAVEPOINT}",
+            inner.isolation.begin()
+        );
+        let begin = AssertSqlSafe(begin).into_sql_str();
+        let transaction = Transaction::begin_beside(&inner.transactions, begin, request);
+        let mut transaction = transaction.await.map_err(of_beginning)?;
+        if inner.isolation == Isolation::Default {
+            let level: String =
+                sqlx::query_scalar("SELECT current_setting('transaction_isolation')")
+                    .fetch_one(&mut *transaction)
+                    .await
+                    .map_err(of_beginning)?;
+            if level != "read committed" && level != "read uncommitted" {
+                transaction.rollback().await.map_err(of_beginning)?;
+                return Err(refused(NEEDS_READ_COMMITTED));
+            }
+        }
+        Ok(transaction)
+    }
+
+    fn refuses_to_open(&self) -> Option<&'static str> {
+        self.inner.isolation.refuses_steps()
     }
 
     async fn conclude(
@@ -227,10 +272,12 @@ impl PostgresStore {
                 Err(error) if is_over(&error) => return Ok(Concluded::Escaped),
                 Err(error) => return Err(in_transaction(error)),
             }
-            let again = self.claim_here(&mut transaction, &locks, request).await;
-            if !matches!(again.map_err(in_transaction)??, Here::Won(_)) {
-                transaction.rollback().await.map_err(in_transaction)?;
-                return Ok(Concluded::Fenced);
+            if !transaction.is_beside_its_claim() {
+                let again = self.claim_here(&mut transaction, &locks, request).await;
+                if !matches!(again.map_err(in_transaction)??, Here::Won(_)) {
+                    transaction.rollback().await.map_err(in_transaction)?;
+                    return Ok(Concluded::Fenced);
+                }
             }
         }
         let written = match ending {
@@ -278,6 +325,12 @@ impl PostgresStore {
         let asked = claim_in(statement, &silent, true, None);
         self.inner.row(asked).await?;
         Ok(())
+    }
+}
+
+fn refused(reason: &str) -> StoreError {
+    StoreError::Refused {
+        reason: reason.to_owned(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Resolution, Resolved,
-    Retention, Slot, SlotView, Store, StoreError, Written,
+    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Renewal, Resolution,
+    Resolved, Retention, Slot, SlotView, Store, StoreError, Written,
 };
 
 use crate::{
@@ -132,6 +132,25 @@ impl Store for RedisStore {
             &[lease.as_bytes()],
         )
         .await
+    }
+
+    /// A connection sends them as one flight. Those of a server that is silent do
+    /// not keep the answers of the others.
+    async fn renew_many(&self, renewals: &[Renewal]) -> Result<Vec<Option<Written>>, StoreError> {
+        let limit = self.commands.deadline * 4 / 5;
+        let asked = renewals
+            .iter()
+            .map(|renewal| tokio::time::timeout(limit, self.renew(renewal.grant, renewal.lease)));
+        let mut failure = None;
+        let mut written = Vec::with_capacity(renewals.len());
+        for answer in futures_util::future::join_all(asked).await {
+            let answer = answer.unwrap_or(Err(StoreError::TimedOut(limit)));
+            written.push(answer.map_err(|error| failure = Some(error)).ok());
+        }
+        match failure {
+            Some(error) if written.iter().all(Option::is_none) => Err(error),
+            _ => Ok(written),
+        }
     }
 
     async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {

@@ -17,6 +17,7 @@ use crate::Leased;
 pub struct OpenTransaction<DB: Database> {
     connection: Leased<DB>,
     request: ClaimRequest,
+    is_beside: bool,
     kept: Option<Box<dyn Any + Send>>,
 }
 
@@ -35,8 +36,29 @@ impl<DB: Database> OpenTransaction<DB> {
         Ok(Self {
             connection,
             request,
+            is_beside: false,
             kept: None,
         })
+    }
+
+    /// The same for a claim that is committed outside of it.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn begin_beside(
+        pool: &Pool<DB>,
+        statement: SqlStr,
+        request: ClaimRequest,
+    ) -> Result<Self, sqlx::Error> {
+        let mut transaction = Self::begin(pool, statement, request).await?;
+        transaction.is_beside = true;
+        Ok(transaction)
+    }
+
+    /// Whether the claim is committed outside of it.
+    #[must_use]
+    pub const fn is_beside_its_claim(&self) -> bool {
+        self.is_beside
     }
 
     /// Keeps a value until the transaction has ended.

@@ -26,6 +26,11 @@ impl Statement {
         Self(text.into())
     }
 
+    /// To be put together with more.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The name in it is checked, everything else is a parameter.
     pub(crate) fn sql(&self) -> SqlStr {
         AssertSqlSafe(Arc::clone(&self.0)).into_sql_str()
@@ -36,6 +41,7 @@ impl Statement {
 pub(crate) struct Statements {
     pub(crate) claim: Statement,
     pub(crate) renew: Statement,
+    pub(crate) renew_many: Statement,
     pub(crate) checkpoint: Statement,
     pub(crate) complete: Statement,
     pub(crate) release: Statement,
@@ -51,6 +57,7 @@ impl Statements {
         Self {
             claim: statement(include_str!("sql/claim.sql")),
             renew: statement(include_str!("sql/renew.sql")),
+            renew_many: statement(include_str!("sql/renew_many.sql")),
             checkpoint: statement(include_str!("sql/checkpoint.sql")),
             complete: statement(include_str!("sql/complete.sql")),
             release: statement(include_str!("sql/release.sql")),

@@ -1,15 +1,15 @@
 //! The verbs: one statement each, and one to read where nothing is to be written.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Resolution,
-    Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions, Written,
+    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Renewal,
+    Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions, Written,
 };
 use idem_sql::{Leased, SlotRow, fence_number, kind_name, micros, page, slot_of};
 use sqlx::{
-    Row, Sqlite, SqlitePool,
+    QueryBuilder, Row, Sqlite, SqlitePool,
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
@@ -25,6 +25,9 @@ use crate::{
 
 /// How often a claim is asked for again because somebody else was quicker.
 pub(crate) const TRIES: usize = 8;
+
+/// How many leases one statement renews.
+const MOST_RENEWALS: usize = 500;
 
 /// A store in a SQLite file, whose transactions handlers may take. It survives a
 /// restart, and any number of processes of one machine may use it. Cheap to
@@ -140,6 +143,38 @@ impl Inner {
         self.change(asked).await
     }
 
+    /// Which of them are renewed.
+    async fn renew_some(&self, renewals: &[Renewal]) -> Result<Vec<bool>, StoreError> {
+        let mut asked = QueryBuilder::<Sqlite>::new("WITH asked (slot, owner, fence, lease) AS (");
+        asked.push_values(renewals, |mut row, Renewal { grant, lease }| {
+            row.push_bind(&grant.slot.as_bytes()[..])
+                .push_bind(&grant.owner.as_bytes()[..])
+                .push_bind(fence_number(grant.fence))
+                .push_bind(millis(*lease));
+        });
+        asked.push(") ").push(self.statements.renew_many.text());
+        let mut connection = leased(&self.writer).await?;
+        let rows = asked
+            .build()
+            // One for each number of renewals would be many.
+            .persistent(false)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(of_statement)?;
+        connection.done();
+        let who = rows
+            .iter()
+            .map(|row| Ok((row.try_get("slot")?, row.try_get("owner")?)));
+        let renewed: HashSet<(&[u8], &[u8])> =
+            who.collect::<Result<_, _>>().map_err(of_statement)?;
+        Ok(renewals
+            .iter()
+            .map(|Renewal { grant, .. }| {
+                renewed.contains(&(&grant.slot.as_bytes()[..], &grant.owner.as_bytes()[..]))
+            })
+            .collect())
+    }
+
     /// The slot as it was committed last.
     pub(crate) async fn seen(&self, slot: Slot) -> Result<Option<SlotRow>, StoreError> {
         let asked = sqlx::query(self.statements.inspect.sql()).bind(slot.as_bytes().to_vec());
@@ -240,6 +275,22 @@ impl Store for SqliteStore {
     async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
         let asked = granted(&self.inner.statements.renew, &grant).bind(millis(lease));
         self.inner.written(asked).await
+    }
+
+    async fn renew_many(&self, renewals: &[Renewal]) -> Result<Vec<Option<Written>>, StoreError> {
+        let mut answers = Vec::with_capacity(renewals.len());
+        // A statement has so many parameters at the most.
+        for renewals in renewals.chunks(MOST_RENEWALS) {
+            let renewed = self.inner.renew_some(renewals).await?;
+            answers.extend(renewed.into_iter().map(|is_renewed| {
+                Some(if is_renewed {
+                    Written::Done
+                } else {
+                    Written::Fenced
+                })
+            }));
+        }
+        Ok(answers)
     }
 
     async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {

@@ -9,8 +9,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::erased::ErasedStore;
 use crate::{
-    Begun, Claim, ClaimRequest, Concluded, Ending, Grant, Retention, Slot, SlotView, StoreError,
-    Transactions, Written,
+    Begun, Checkpoint, Claim, ClaimRequest, Concluded, Ending, Fence, Grant, ListQuery, OwnerId,
+    Page, Renewal, Resolution, Resolved, Retention, Slot, SlotView, StoreError, Transactions,
+    Written,
     backoff::Backoff,
     clock::after,
     telemetry::{self, Verb},
@@ -57,9 +58,31 @@ impl Commands {
     }
 
     /// One try: heartbeats come again by themselves.
-    pub(crate) async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
+    pub(crate) async fn renew_many(
+        &self,
+        renewals: &[Renewal],
+    ) -> Result<Vec<Option<Written>>, StoreError> {
         self.attempt(Verb::Renew, self.deadlines.attempt, || {
-            self.store.renew(grant, lease)
+            self.store.renew_many(renewals)
+        })
+        .await
+    }
+
+    /// A renewal whose answer somebody waits for.
+    pub(crate) async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, Failed> {
+        let deadline = self.deadlines.verb;
+        self.insist(Verb::Renew, deadline, || self.store.renew(grant, lease))
+            .await
+    }
+
+    pub(crate) async fn checkpoint(
+        &self,
+        grant: Grant,
+        step: Checkpoint,
+    ) -> Result<Written, Failed> {
+        let deadline = self.deadlines.verb;
+        self.insist(Verb::Checkpoint, deadline, || {
+            self.store.checkpoint(grant, step.clone())
         })
         .await
     }
@@ -97,6 +120,19 @@ impl Commands {
         .await
     }
 
+    /// As [`begin`](Self::begin).
+    pub(crate) async fn open(
+        &self,
+        transactions: &Transactions,
+        request: ClaimRequest,
+    ) -> Result<AnyTransaction, Failed> {
+        let deadline = self.deadlines.verb;
+        self.insist_with(Verb::Begin, deadline, deadline, || {
+            Box::pin(transactions.open(request))
+        })
+        .await
+    }
+
     /// One try: a transaction ends once.
     pub(crate) async fn conclude(
         &self,
@@ -114,6 +150,30 @@ impl Commands {
         let deadline = self.deadlines.verb;
         self.insist(Verb::Inspect, deadline, || self.store.inspect(slot))
             .await
+    }
+
+    pub(crate) async fn list(&self, query: ListQuery) -> Result<Page, Failed> {
+        // A page is more than a verb: a store may have to look at many slots for it.
+        let deadline = self.deadlines.verb;
+        self.insist_with(Verb::List, deadline, deadline, || {
+            self.store.list(query.clone())
+        })
+        .await
+    }
+
+    pub(crate) async fn resolve(
+        &self,
+        slot: Slot,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: &Resolution,
+    ) -> Result<Resolved, Failed> {
+        let deadline = self.deadlines.verb;
+        self.insist(Verb::Resolve, deadline, || {
+            self.store
+                .resolve(slot, fence, operator, resolution.clone())
+        })
+        .await
     }
 
     pub(crate) async fn health(&self) -> Result<(), StoreError> {

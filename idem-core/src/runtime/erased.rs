@@ -5,17 +5,30 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::{Claim, ClaimRequest, Grant, Retention, Slot, SlotView, Store, StoreError, Written};
+use crate::{
+    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Renewal, Resolution,
+    Resolved, Retention, Slot, SlotView, Store, StoreError, Written,
+};
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// The verbs of [`Store`] that the runtime uses, with boxed futures.
+/// The verbs of [`Store`], with boxed futures.
 pub(crate) trait ErasedStore: Send + Sync {
     fn claim(&self, request: ClaimRequest) -> Answer<'_, Claim>;
     fn renew(&self, grant: Grant, lease: Duration) -> Answer<'_, Written>;
+    fn renew_many<'a>(&'a self, renewals: &'a [Renewal]) -> Answer<'a, Vec<Option<Written>>>;
+    fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Answer<'_, Written>;
     fn complete(&self, grant: Grant, record: Bytes, retention: Retention) -> Answer<'_, Written>;
     fn release(&self, grant: Grant, ttl: Duration) -> Answer<'_, Written>;
     fn inspect(&self, slot: Slot) -> Answer<'_, Option<SlotView>>;
+    fn list(&self, query: ListQuery) -> Answer<'_, Page>;
+    fn resolve(
+        &self,
+        slot: Slot,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> Answer<'_, Resolved>;
     fn health(&self) -> Answer<'_, ()>;
 }
 
@@ -28,6 +41,14 @@ impl<S: Store> ErasedStore for S {
         Box::pin(Store::renew(self, grant, lease))
     }
 
+    fn renew_many<'a>(&'a self, renewals: &'a [Renewal]) -> Answer<'a, Vec<Option<Written>>> {
+        Box::pin(Store::renew_many(self, renewals))
+    }
+
+    fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Answer<'_, Written> {
+        Box::pin(Store::checkpoint(self, grant, step))
+    }
+
     fn complete(&self, grant: Grant, record: Bytes, retention: Retention) -> Answer<'_, Written> {
         Box::pin(Store::complete(self, grant, record, retention))
     }
@@ -38,6 +59,20 @@ impl<S: Store> ErasedStore for S {
 
     fn inspect(&self, slot: Slot) -> Answer<'_, Option<SlotView>> {
         Box::pin(Store::inspect(self, slot))
+    }
+
+    fn list(&self, query: ListQuery) -> Answer<'_, Page> {
+        Box::pin(Store::list(self, query))
+    }
+
+    fn resolve(
+        &self,
+        slot: Slot,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> Answer<'_, Resolved> {
+        Box::pin(Store::resolve(self, slot, fence, operator, resolution))
     }
 
     fn health(&self) -> Answer<'_, ()> {

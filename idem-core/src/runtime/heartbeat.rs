@@ -1,6 +1,7 @@
 //! Renews the leases of everything that this process has in flight.
 //!
-//! One task serves them all. It is apart from the handlers' tasks, so a handler
+//! One task with one timer serves them all, and renews those together that are
+//! due at nearly the same time. It is apart from the handlers' tasks, so a handler
 //! that keeps its thread busy does not starve its own heartbeat (as long as the
 //! tokio runtime has another thread).
 
@@ -15,12 +16,20 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::commands::Commands;
+use super::{commands::Commands, lease::Held};
 use crate::{
-    Grant, Operation, Written,
+    Grant, Operation, Renewal, StoreError, Written,
     clock::after,
     telemetry::{self, Beat},
 };
+
+/// How many leases are renewed by one command at the most: what is lost with one
+/// reply is soon asked for again.
+const BATCH: usize = 500;
+
+/// A lease is renewed a third of it before it is due at the latest, and this part
+/// of it earlier if others are renewed then.
+const EARLY: u32 = 30;
 
 /// The registry of what is in flight. Its task ends when it is dropped.
 pub(crate) struct Heartbeats(Arc<Shared>);
@@ -59,6 +68,8 @@ struct Run {
     lease: Duration,
     due: Instant,
     operation: Operation,
+    /// Work that wants to know whether its lease holds.
+    held: Option<Arc<Held>>,
     /// The outcome is being stored: a renewal that comes too late for it is
     /// fenced, and that is no news.
     concluding: bool,
@@ -80,6 +91,7 @@ impl Heartbeats {
         lease: Duration,
         claimed_at: Instant,
         operation: Operation,
+        held: Option<Arc<Held>>,
     ) -> Heartbeat {
         let mut runs = self.0.lock();
         let id = runs.next_id;
@@ -93,6 +105,7 @@ impl Heartbeats {
                 lease,
                 due,
                 operation,
+                held,
                 concluding: false,
             },
         );
@@ -148,45 +161,31 @@ impl Shared {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn beat(&self, id: u64, grant: Grant, lease: Duration) {
-        let sent = Instant::now();
-        let answer = self.commands.renew(grant, lease).await;
+    async fn beat(&self, batch: Vec<Due>) {
+        let asked_at = Instant::now();
+        let renewals: Vec<Renewal> = batch.iter().map(|due| due.renewal).collect();
+        let answer = self.commands.renew_many(&renewals).await;
         let mut runs = self.lock();
-        // Gone: the execution ended meanwhile, and what the store said no longer matters.
-        let Some(run) = runs.by_id.get(&id) else {
-            return;
-        };
         match answer {
-            Ok(Written::Done) => {
-                telemetry::heartbeat(Beat::Renewed);
-                runs.schedule(id, after(sent, lease / 3));
-            }
-            Ok(Written::Fenced) => {
-                if !run.concluding {
-                    telemetry::heartbeat(Beat::Fenced);
-                    tracing::warn!(
-                        slot = %grant.slot.short(),
-                        operation = %run.operation,
-                        fence = %grant.fence,
-                        "the lease was lost: another execution has taken over"
-                    );
+            Ok(answers) => {
+                for (due, written) in batch.iter().zip(answers) {
+                    match written {
+                        Some(written) => runs.written(due, written, asked_at),
+                        None => runs.unanswered(due),
+                    }
                 }
-                // It is out of the queue, and stays out.
             }
-            Err(error) => {
-                telemetry::heartbeat(Beat::Failed);
-                tracing::warn!(
-                    slot = %grant.slot.short(),
-                    operation = %run.operation,
-                    %error,
-                    "a lease could not be renewed, trying again"
-                );
-                runs.schedule(id, after(Instant::now(), lease / 10));
-            }
+            Err(error) => runs.failed(&batch, &error),
         }
         drop(runs);
         self.changed.notify_one();
     }
+}
+
+/// A run whose lease is to be renewed now.
+struct Due {
+    id: u64,
+    renewal: Renewal,
 }
 
 impl Runs {
@@ -204,19 +203,87 @@ impl Runs {
         }
     }
 
-    /// Takes what is due out of the queue; a beat puts it back.
-    fn take_due(&mut self, now: Instant) -> Vec<(u64, Grant, Duration)> {
-        let mut due = Vec::new();
+    /// Takes what is due, or soon will be, out of the queue; a beat puts it back.
+    fn take_due(&mut self, now: Instant) -> Vec<Due> {
+        let mut taken = Vec::new();
+        // Nobody is up for it unless something is due.
+        if self.by_due.first().is_none_or(|(first, _)| *first > now) {
+            return taken;
+        }
         while let Some((at, id)) = self.by_due.first().copied() {
-            if at > now {
+            let Some(run) = self.by_id.get(&id) else {
+                self.by_due.remove(&(at, id));
+                continue;
+            };
+            if at > after(now, run.lease / EARLY) {
                 break;
             }
             self.by_due.remove(&(at, id));
-            if let Some(run) = self.by_id.get(&id) {
-                due.push((id, run.grant, run.lease));
+            taken.push(Due {
+                id,
+                renewal: Renewal {
+                    grant: run.grant,
+                    lease: run.lease,
+                },
+            });
+        }
+        taken
+    }
+
+    /// The store's answer. A run that is gone has ended meanwhile, and what the
+    /// store says of it no longer matters.
+    fn written(&mut self, due: &Due, written: Written, asked_at: Instant) {
+        let Some(run) = self.by_id.get(&due.id) else {
+            return;
+        };
+        let Renewal { grant, lease } = due.renewal;
+        match written {
+            Written::Done => {
+                telemetry::heartbeat(Beat::Renewed);
+                if let Some(held) = &run.held {
+                    held.renewed(asked_at);
+                }
+                self.schedule(due.id, after(asked_at, lease / 3));
+            }
+            // It is out of the queue, and stays out.
+            Written::Fenced => {
+                if let Some(held) = &run.held {
+                    held.fenced();
+                }
+                if run.concluding {
+                    return;
+                }
+                telemetry::heartbeat(Beat::Fenced);
+                tracing::warn!(
+                    slot = %grant.slot.short(),
+                    operation = %run.operation,
+                    fence = %grant.fence,
+                    "the lease was lost: another execution has taken over"
+                );
             }
         }
-        due
+    }
+
+    /// There was no answer for any of them.
+    fn failed(&mut self, batch: &[Due], error: &StoreError) {
+        let mut leases = 0;
+        for due in batch {
+            if self.by_id.contains_key(&due.id) {
+                self.unanswered(due);
+                leases += 1;
+            }
+        }
+        if leases > 0 {
+            tracing::warn!(leases, %error, "leases could not be renewed, trying again");
+        }
+    }
+
+    /// There was no answer for this one.
+    fn unanswered(&mut self, due: &Due) {
+        if self.by_id.contains_key(&due.id) {
+            telemetry::heartbeat(Beat::Failed);
+            self.schedule(due.id, after(Instant::now(), due.renewal.lease / 10));
+        }
     }
 }
 
@@ -245,9 +312,14 @@ async fn serve(serving: Serving) {
             runs.task = Task::Asleep(sleep);
             (due, sleep)
         };
-        for (id, grant, lease) in due {
+        let mut due = due.into_iter();
+        loop {
+            let batch: Vec<Due> = due.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
             let shared = Arc::clone(shared);
-            tokio::spawn(async move { shared.beat(id, grant, lease).await });
+            tokio::spawn(async move { shared.beat(batch).await });
         }
         match sleep {
             Some(until) => {

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, instrument::WithSubscriber};
 
-use super::{Inner, heartbeat::Heartbeat, waiters::Owning};
+use super::{Inner, heartbeat::Heartbeat, lease::Held, run::instead, waiters::Owning};
 use crate::{
-    Call, Claimed, Grant, OwnerId, Retention, StoreError, Written, backoff::Backoff, clock::after,
+    Call, Execution, Grant, Retention, StoreError, Written, backoff::Backoff, clock::after,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -44,15 +44,10 @@ impl Hold {
     pub(super) fn new(
         inner: &Arc<Inner>,
         call: &Call,
-        owner: OwnerId,
-        claimed: &Claimed,
+        grant: Grant,
         claimed_at: Instant,
+        held: Option<Arc<Held>>,
     ) -> Self {
-        let grant = Grant {
-            slot: call.slot,
-            owner,
-            fence: claimed.fence,
-        };
         let waits = !call.settings.wait.is_zero();
         Self {
             inner: Arc::clone(inner),
@@ -63,9 +58,19 @@ impl Hold {
                 call.settings.lease,
                 claimed_at,
                 call.operation.clone(),
+                held,
             ),
             _owning: waits.then(|| inner.waiters.own(call.slot)),
         }
+    }
+
+    pub(super) const fn grant(&self) -> Grant {
+        self.grant
+    }
+
+    /// The outcome is stored by other means: no renewal is needed any more.
+    pub(super) fn conclude(&self) {
+        self.heartbeat.conclude();
     }
 
     /// Records the answer.
@@ -76,6 +81,21 @@ impl Hold {
     /// Gives the slot back for a retry.
     pub(super) async fn release(self) -> Ended {
         self.end(Ending::Release).await
+    }
+
+    /// Gives the slot back after an execution of which nothing is kept. If another
+    /// has taken over, its client gets what that one has recorded.
+    pub(super) async fn give_back<A>(
+        self,
+        inner: &Inner,
+        call: &Call,
+        execution: Execution<A>,
+    ) -> Execution<A> {
+        match self.release().await {
+            Ended::Fenced => instead(inner, call, execution).await,
+            // Pending, too, nothing is kept of it.
+            Ended::Stored | Ended::Pending => execution,
+        }
     }
 
     async fn end(self, ending: Ending) -> Ended {

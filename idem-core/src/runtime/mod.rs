@@ -1,12 +1,16 @@
 //! The runtime: a store, a policy, and everything that is in flight.
 
 mod admit;
+mod beside;
 mod commands;
 mod erased;
 mod heartbeat;
 mod hold;
+mod lease;
+mod operate;
 mod rescue;
 mod run;
+mod steps;
 mod transact;
 mod waiters;
 
@@ -23,7 +27,9 @@ use self::{
     waiters::Waiters,
 };
 pub use self::{
+    lease::Lease,
     run::{Call, Execution, Finish, Replay, Stored},
+    steps::{MAX_STEP_NAME_BYTES, MAX_STEPS, MAX_STEPS_BYTES, StepError, Steps, StepsError, Stop},
     transact::Worked,
 };
 use crate::{

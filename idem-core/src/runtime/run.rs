@@ -11,11 +11,13 @@ use super::{
     Inner, Runtime,
     admit::{Admission, Rivals, admit, settle},
     hold::{Ended, Hold},
+    lease::Held,
     rescue::{Engaged, Rescue},
+    steps::{Steps, Stop},
 };
 use crate::{
-    Claim, Claimed, Fingerprint, OnStoreError, Operation, OwnerId, Settings, Slot, SlotState,
-    StoreError,
+    Claim, ClaimRequest, Claimed, Fingerprint, Grant, OnStoreError, Operation, OwnerId, Settings,
+    Slot, SlotState, StoreError,
     backoff::Backoff,
     clock::after,
     telemetry::{self, InFlight},
@@ -90,9 +92,20 @@ pub enum Execution<A> {
     /// the database went away before it said whether it had. A retry runs, or gets
     /// the recorded answer. See [`Runtime::execute_in`].
     NotCommitted(StoreError),
+    /// A step of the work had no result (see [`StepsError`](crate::StepsError)), so
+    /// its answer is not kept: a retry goes on from the last step that was.
+    Stopped(Stop),
     /// The store failed; the work did not run.
     StoreFailed(StoreError),
 }
+
+/// What is to be run, of one type whatever the work is.
+enum Work<A> {
+    Plain(BoxFuture<'static, Finish<A>>),
+    InSteps(InSteps<A>),
+}
+
+type InSteps<A> = Box<dyn FnOnce(Steps) -> BoxFuture<'static, Finish<A>> + Send>;
 
 /// What was kept of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,11 +182,42 @@ impl Runtime {
         A: Send + 'static,
         W: Future<Output = Finish<A>> + Send + 'static,
     {
+        self.execute_work(call, Work::Plain(Box::pin(work)))
+    }
+
+    /// [`execute`](Self::execute) for work with recovery points: it is given its
+    /// [`Steps`], and through them its [`Lease`](crate::Lease).
+    ///
+    /// # Cancellation
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Panics
+    /// As [`execute`](Self::execute).
+    pub fn execute_in_steps<A, F, W>(
+        &self,
+        call: Call,
+        work: F,
+    ) -> impl Future<Output = Execution<A>> + Send + use<A, F, W>
+    where
+        A: Send + 'static,
+        F: FnOnce(Steps) -> W + Send + 'static,
+        W: Future<Output = Finish<A>> + Send + 'static,
+    {
+        let work: InSteps<A> = Box::new(move |steps| Box::pin(work(steps)));
+        self.execute_work(call, Work::InSteps(work))
+    }
+
+    /// Compiled once for each type of answer.
+    fn execute_work<A: Send + 'static>(
+        &self,
+        call: Call,
+        work: Work<A>,
+    ) -> impl Future<Output = Execution<A>> + Send + use<A> {
         let engaged = Engaged::default();
         let span = telemetry::span(&call);
         let inner = Arc::clone(&self.inner);
         let carrier = inner.carrier.clone();
-        let protected = protect(inner, call, Box::pin(work), engaged.clone(), span.clone());
+        let protected = protect(inner, call, work, engaged.clone(), span.clone());
         let future = protected.instrument(span);
         Rescue::new(Box::pin(future), engaged, carrier)
     }
@@ -182,32 +226,40 @@ impl Runtime {
 async fn protect<A>(
     inner: Arc<Inner>,
     call: Call,
-    work: BoxFuture<'static, Finish<A>>,
+    work: Work<A>,
     engaged: Engaged,
     span: Span,
 ) -> Execution<A> {
     let _token = inner.tracker.token();
     let _in_flight = InFlight::start(&call.operation);
     let request = call.claim_request(OwnerId::random());
+    let has_steps = matches!(work, Work::InSteps(_));
     let claim = || async {
         let sent = Instant::now();
         Ok(match inner.commands.claim(request).await? {
             Claim::Claimed(claimed) => {
-                let hold = Hold::new(&inner, &call, request.owner, &claimed, sent);
-                Ok((hold, claimed))
+                Ok(Won::new(&inner, &call, &request, claimed, sent, has_steps))
             }
             claim => Err(claim),
         })
     };
     let execution = match admit(&inner, &call, &engaged, claim).await {
-        Admission::Won((hold, claimed)) => {
+        Admission::Won(won) => {
+            let Won {
+                hold,
+                held,
+                claimed,
+            } = won;
             let Claimed {
                 attempt,
                 taken_over,
+                checkpoints,
                 ..
             } = claimed;
             telemetry::claimed(&span, &call, attempt, taken_over);
-            run(&inner, &call, hold, attempt, work).await
+            let steps = held.map(|held| Steps::of(held, &call, &inner.commands, checkpoints));
+            let work = work.start(steps.as_ref());
+            run(&inner, &call, hold, attempt, work, steps.as_ref()).await
         }
         Admission::Lost(rivals) => rivals.into(),
         Admission::StoreFailed(failed) => {
@@ -219,6 +271,49 @@ async fn protect<A>(
     };
     telemetry::finished(&span, &call.operation, &execution);
     execution
+}
+
+impl<A> Work<A> {
+    /// The work's future, which has not been polled. Without steps of a claim,
+    /// nothing of it is kept.
+    fn start(self, steps: Option<&Steps>) -> BoxFuture<'static, Finish<A>> {
+        match self {
+            Self::Plain(work) => work,
+            Self::InSteps(work) => work(steps.cloned().unwrap_or_else(Steps::unprotected)),
+        }
+    }
+}
+
+/// A claim that was won.
+pub(super) struct Won {
+    pub(super) hold: Hold,
+    /// What the work knows of it, where it wants to know.
+    pub(super) held: Option<Arc<Held>>,
+    pub(super) claimed: Claimed,
+}
+
+impl Won {
+    pub(super) fn new(
+        inner: &Arc<Inner>,
+        call: &Call,
+        request: &ClaimRequest,
+        claimed: Claimed,
+        asked_at: Instant,
+        has_steps: bool,
+    ) -> Self {
+        let grant = Grant {
+            slot: call.slot,
+            owner: request.owner,
+            fence: claimed.fence,
+        };
+        let lease = call.settings.lease;
+        let held = has_steps.then(|| Held::claimed(grant, claimed.attempt, lease, asked_at));
+        Self {
+            hold: Hold::new(inner, call, grant, asked_at, held.clone()),
+            held,
+            claimed,
+        }
+    }
 }
 
 impl<A> From<Rivals> for Execution<A> {
@@ -241,8 +336,14 @@ async fn run<A>(
     hold: Hold,
     attempt: u32,
     work: BoxFuture<'static, Finish<A>>,
+    steps: Option<&Steps>,
 ) -> Execution<A> {
-    match AssertUnwindSafe(work).catch_unwind().await {
+    let worked = AssertUnwindSafe(work).catch_unwind().await;
+    if let (Ok(_), Some(stop)) = (&worked, steps.and_then(Steps::stopped)) {
+        let stopped = Execution::Stopped(stop);
+        return hold.give_back(inner, call, stopped).await;
+    }
+    match worked {
         Ok(Finish::Record { answer, record }) => {
             let stored = match hold.complete(record).await {
                 Ended::Stored => Stored::Recorded,
@@ -262,20 +363,30 @@ async fn run<A>(
             }
         }
         Ok(Finish::Release { answer }) => {
-            // Fenced or pending, too, nothing is kept of this answer.
-            let _ = hold.release().await;
-            Execution::Ran {
+            let released = Execution::Ran {
                 answer,
                 attempt,
                 stored: Stored::Released,
-            }
+            };
+            hold.give_back(inner, call, released).await
         }
         Err(_panic) => {
             // The panic hook has reported it.
-            let _ = hold.release().await;
-            Execution::Panicked
+            hold.give_back(inner, call, Execution::Panicked).await
         }
     }
+}
+
+/// Another execution took over from one that has nothing to keep: its client
+/// gets what is recorded, as everybody, or else what there is.
+pub(super) async fn instead<A>(
+    inner: &Inner,
+    call: &Call,
+    otherwise: Execution<A>,
+) -> Execution<A> {
+    telemetry::fenced(call);
+    let execution = recorded_by_another(inner, call).await;
+    execution.unwrap_or(otherwise)
 }
 
 /// Another execution took over before this one's answer was recorded. Everybody
@@ -309,7 +420,7 @@ pub(super) async fn recorded_by_another<A>(inner: &Inner, call: &Call) -> Option
 async fn without_store<A>(
     call: &Call,
     error: StoreError,
-    work: BoxFuture<'static, Finish<A>>,
+    work: Work<A>,
     engaged: &Engaged,
 ) -> Execution<A> {
     // What cannot be read may be the record of this very call: running it would
@@ -323,7 +434,7 @@ async fn without_store<A>(
     tracing::warn!(operation = %call.operation, %error, "running without protection: the store did not take the claim");
     telemetry::failed_open(call);
     engaged.set(true);
-    match AssertUnwindSafe(work).catch_unwind().await {
+    match AssertUnwindSafe(work.start(None)).catch_unwind().await {
         Ok(Finish::Record { answer, .. } | Finish::Release { answer }) => {
             Execution::Unprotected { answer }
         }

@@ -43,7 +43,7 @@ pub struct Worked<A> {
 /// has the transaction back once the future is gone.
 type Work<A> = Box<dyn FnMut(AnyTransaction) -> Option<(Running<A>, GiveBack)> + Send>;
 type Running<A> = BoxFuture<'static, Worked<A>>;
-type GiveBack = Box<dyn FnOnce() -> Option<AnyTransaction> + Send>;
+pub(super) type GiveBack = Box<dyn FnOnce() -> Option<AnyTransaction> + Send>;
 
 impl Runtime {
     /// Runs `work` once for the call's slot, in a transaction of the store's
@@ -127,7 +127,9 @@ impl Runtime {
 
 /// What the work has of the transaction, and how to have it back. `None`: it is
 /// another database's.
-fn handle_to<H: TransactionHandle>(transaction: AnyTransaction) -> Option<(H, GiveBack)> {
+pub(super) fn handle_to<H: TransactionHandle>(
+    transaction: AnyTransaction,
+) -> Option<(H, GiveBack)> {
     let transaction = transaction.downcast::<H::Transaction>().ok()?;
     let (lent, loan) = lend(*transaction);
     let give_back = move || Some(Box::new(loan.recover()?) as AnyTransaction);
@@ -327,21 +329,14 @@ impl Transacting<'_> {
         transaction: AnyTransaction,
         ending: Ending,
     ) -> Result<Concluded, StoreError> {
-        let ended = self
-            .inner
-            .commands
-            .conclude(self.transactions, transaction, ending)
-            .await;
-        if matches!(ended, Ok(Concluded::Escaped)) {
-            tracing::error!(
-                operation = %self.call.operation,
-                slot = %self.call.slot.short(),
-                "the work has ended its transaction itself, so nobody knows what became of its writes; \
-                 send no COMMIT or ROLLBACK, and drop no savepoint while it is being made. \
-                 The key is kept from running again until an operator resolves it"
-            );
-        }
-        ended
+        conclude(
+            self.inner,
+            self.transactions,
+            self.call,
+            transaction,
+            ending,
+        )
+        .await
     }
 
     /// Everything is rolled back, so whoever has the slot now has the answer.
@@ -396,7 +391,30 @@ impl Transacting<'_> {
     }
 }
 
-fn not_committed<A>(reason: &str) -> Execution<A> {
+pub(super) async fn conclude(
+    inner: &Inner,
+    transactions: &Transactions,
+    call: &Call,
+    transaction: AnyTransaction,
+    ending: Ending,
+) -> Result<Concluded, StoreError> {
+    let ended = inner
+        .commands
+        .conclude(transactions, transaction, ending)
+        .await;
+    if matches!(ended, Ok(Concluded::Escaped)) {
+        tracing::error!(
+            operation = %call.operation,
+            slot = %call.slot.short(),
+            "the work has ended its transaction itself, so nobody knows what became of its writes; \
+             send no COMMIT or ROLLBACK, and drop no savepoint while it is being made. \
+             The key is kept from running again until an operator resolves it"
+        );
+    }
+    ended
+}
+
+pub(super) fn not_committed<A>(reason: &str) -> Execution<A> {
     Execution::NotCommitted(StoreError::Refused {
         reason: reason.to_owned(),
     })

@@ -43,6 +43,16 @@ impl Transactions {
         self.store.begin(request).await
     }
 
+    /// Why they cannot be opened [beside a claim](Transactional::open), if they cannot.
+    #[must_use]
+    pub fn refuse_steps(&self) -> Option<&'static str> {
+        self.store.refuses_to_open()
+    }
+
+    pub(crate) async fn open(&self, request: ClaimRequest) -> Result<AnyTransaction, StoreError> {
+        self.store.open(request).await
+    }
+
     pub(crate) async fn conclude(
         &self,
         transaction: AnyTransaction,
@@ -63,6 +73,10 @@ trait Erased: Send + Sync {
         &self,
         request: ClaimRequest,
     ) -> BoxFuture<'_, Result<Begun<AnyTransaction>, StoreError>>;
+
+    fn open(&self, request: ClaimRequest) -> BoxFuture<'_, Result<AnyTransaction, StoreError>>;
+
+    fn refuses_to_open(&self) -> Option<&'static str>;
 
     fn conclude(
         &self,
@@ -85,6 +99,17 @@ impl<S: Transactional> Erased for S {
                 Begun::Not(claim) => Begun::Not(claim),
             })
         })
+    }
+
+    fn open(&self, request: ClaimRequest) -> BoxFuture<'_, Result<AnyTransaction, StoreError>> {
+        Box::pin(async move {
+            let transaction: AnyTransaction = Box::new(Transactional::open(self, request).await?);
+            Ok(transaction)
+        })
+    }
+
+    fn refuses_to_open(&self) -> Option<&'static str> {
+        Transactional::refuses_to_open(self)
     }
 
     fn conclude(

@@ -47,6 +47,14 @@ impl<S: Store> Case<S> {
         }
     }
 
+    /// The same subject, that slot.
+    pub(super) fn elsewhere_at(&self, slot: Slot) -> Self {
+        Self {
+            subject: Arc::clone(&self.subject),
+            slot,
+        }
+    }
+
     pub(super) fn store(&self) -> &S {
         &self.subject.store
     }

@@ -124,7 +124,8 @@ behaviours! { $
     lease:
         a_renewal_starts_the_lease_anew,
         a_lapsed_lease_that_nobody_took_is_renewed,
-        a_lapsed_owner_that_nobody_replaced_may_complete;
+        a_lapsed_owner_that_nobody_replaced_may_complete,
+        many_leases_are_renewed_as_each_alone;
     fencing:
         an_old_fence_changes_nothing,
         another_owners_fence_of_the_same_number_changes_nothing,
