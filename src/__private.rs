@@ -5,12 +5,14 @@ pub use inventory;
 
 pub use axum::response::Response;
 
+pub use idem_core::Steps;
+
 pub use crate::{
     body::{Captured, CapturedRaw},
     call::Call,
     check,
+    claimed::WithClaim,
     deferred::Deferred,
     entry::NeedsIdempotencyInState,
     handler::HandlerSpec,
-    transact::Begun,
 };

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use idem_core::{
     FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, Operation, Refusal, Scope,
-    TransactionHandle,
+    Steps, TransactionHandle,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     check::{FingerprintValue, KeyValue, ScopeValue},
     plan::{KeyPlan, Plan, ScopePlan},
     problem::Problem,
-    respond::Answering,
+    respond::{Answering, InSteps},
     state::Idempotency,
 };
 
@@ -111,6 +111,68 @@ impl Call {
         work: impl Future<Output = Response> + Send + 'static,
     ) -> impl Future<Output = Response> + Send {
         self.run_boxed(Box::pin(work))
+    }
+
+    /// Runs the handler's body once for the key, with its recovery points.
+    pub async fn run_in_steps<F, W>(self, work: F) -> Response
+    where
+        F: FnOnce(Steps) -> W + Send + 'static,
+        W: Future<Output = Response> + Send + 'static,
+    {
+        let work: InSteps = Box::new(move |steps| Box::pin(work(steps)));
+        let answering = Answering::new(&self.idempotency, &self.plan);
+        match self.ready() {
+            Ready::Protected(call) => answering.run_in_steps(call, work).await,
+            Ready::Unprotected => work(Steps::unprotected()).await,
+            Ready::Refused(refusal) => refusal,
+        }
+    }
+
+    /// Runs the handler's body once for the key, with its recovery points and in a
+    /// transaction of the store's database in which the record commits.
+    pub async fn transact_in_steps<H, F, W>(self, work: F) -> Response
+    where
+        H: TransactionHandle,
+        F: FnOnce(H, Steps) -> W + Send + 'static,
+        W: Future<Output = Response> + Send + 'static,
+    {
+        let answering = Answering::new(&self.idempotency, &self.plan);
+        match self.with_any_key().ready() {
+            Ready::Protected(call) => {
+                let keeper = answering.keeper();
+                let work = move |transaction, steps| keeper.worked(work(transaction, steps));
+                let runtime = answering.runtime();
+                answering.answer(runtime.execute_in_steps_and(call, work).await)
+            }
+            Ready::Unprotected => answering.misconfigured(),
+            Ready::Refused(refusal) => refusal,
+        }
+    }
+
+    /// [`transact_in_steps`](Self::transact_in_steps), and again if the transaction
+    /// gave way to another.
+    pub async fn transact_in_steps_retrying<H, F, W>(self, mut work: F) -> Response
+    where
+        H: TransactionHandle,
+        F: FnMut(H, Steps) -> W + Send + 'static,
+        W: Future<Output = Response> + Send + 'static,
+    {
+        let retries = self.plan.retries;
+        let answering = Answering::new(&self.idempotency, &self.plan);
+        match self.with_any_key().ready() {
+            Ready::Protected(call) => {
+                let keeper = answering.keeper();
+                let work = move |transaction, steps| {
+                    let keeper = keeper.clone();
+                    keeper.worked(work(transaction, steps))
+                };
+                let runtime = answering.runtime();
+                let execution = runtime.execute_in_steps_and_retrying(call, retries, work);
+                answering.answer(execution.await)
+            }
+            Ready::Unprotected => answering.misconfigured(),
+            Ready::Refused(refusal) => refusal,
+        }
     }
 
     /// Runs the handler's body once for the key, in a transaction of the store's

@@ -124,6 +124,19 @@ pub enum EndpointProblem {
         /// The store's type.
         store: &'static str,
     },
+    /// It takes a transaction and steps, which the store cannot keep while the
+    /// transaction is open.
+    #[error(
+        "it takes `{wants}` and `Steps`, which the runtime's store, `{store}`, has not together: {reason}"
+    )]
+    StepsInTransaction {
+        /// The transaction's type.
+        wants: &'static str,
+        /// The store's type.
+        store: &'static str,
+        /// Why not, and what to do.
+        reason: &'static str,
+    },
     /// Two different handlers have the same number, which the attribute draws
     /// from their source text.
     #[error(

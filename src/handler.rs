@@ -55,6 +55,7 @@ pub(crate) struct Rules {
     pub(crate) profile: Option<Profile>,
     pub(crate) max_response: Option<usize>,
     pub(crate) transaction: Option<TransactionRule>,
+    pub(crate) steps: bool,
     pub(crate) retries: u32,
 }
 
@@ -81,6 +82,7 @@ impl Rules {
             profile: None,
             max_response: None,
             transaction: None,
+            steps: false,
             retries: 0,
         }
     }
@@ -247,6 +249,12 @@ impl HandlerSpec {
             name: H::NAME,
             fits: Transactions::fit::<H>,
         });
+        self
+    }
+
+    #[must_use]
+    pub const fn steps(mut self) -> Self {
+        self.rules.steps = true;
         self
     }
 

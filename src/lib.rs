@@ -46,6 +46,7 @@
 //! | --- | --- |
 //! | any store | never concurrent with itself under a live lease; never again after its record is stored |
 //! | any store, process dies between effect and record | runs again at takeover (at least once), or with `on_crash = "refuse"` never (at most once) |
+//! | recovery points: the handler takes [`Steps`] | each finished step never runs again; the interrupted step may |
 //! | transactional (PostgreSQL, SQLite): the handler takes the transaction, `Tx` | **exactly once**, for effects in that database |
 //! | Redis with failover | as durable as acknowledged: `min_replicas` makes a claim wait for its replicas, and refuse if they don't answer |
 //!
@@ -55,6 +56,7 @@
 //!   be annotated, [`Idempotency::once`] for work outside HTTP.
 //! - [`Idempotency`] lives in the service's state. Building it checks every annotated handler of
 //!   the program and names what cannot work with its file and line.
+//! - [`Steps`] are a handler's recovery points, [`Lease`] is its claim; both are arguments.
 //! - [`Problem`] lists idem's own answers; [`RecordRule`], [`HeaderPolicy`] and [`Outcome`] say
 //!   what is kept of the handler's.
 //! - [`FingerprintBody`] tells two payloads apart, [`ScopeResolver`] two callers.
@@ -81,6 +83,7 @@
 
 mod body;
 mod call;
+mod claimed;
 mod deferred;
 mod entry;
 mod error;
@@ -97,7 +100,6 @@ mod problem;
 mod respond;
 mod scope;
 mod state;
-mod transact;
 
 #[doc(hidden)]
 pub mod __private;
@@ -127,9 +129,11 @@ pub use idem_core::MemoryStore;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use idem_core::testing;
 pub use idem_core::{
-    Drained, Fingerprint, FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, OnCrash,
-    OnStoreError, Once, OnceError, Operation, Overrides, Policy, PolicyError, Runtime, Scope,
-    ScopeError, Store, StoreError, TransactionHandle, Transactional,
+    Cursor, Drained, Fence, Fingerprint, FingerprintBuilder, FingerprintError, IdempotencyKey,
+    KeyError, Lease, ListQuery, OnCrash, OnStoreError, Once, OnceError, Operation, Overrides, Page,
+    Policy, PolicyError, Resolution, Resolved, Retention, Runtime, Scope, ScopeError, Slot,
+    SlotState, SlotView, StateKind, StepError, Steps, StepsError, Store, StoreError,
+    TransactionHandle, Transactional,
 };
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]

@@ -90,12 +90,19 @@ impl Ground {
 
     fn try_plan(&self, rules: Rules) -> Result<Plan, EndpointProblem> {
         if let Some(transaction) = rules.transaction {
-            let fits = self.runtime.transactions().map(transaction.fits);
             let (wants, store) = (transaction.name, self.runtime.store_name());
-            match fits {
-                Some(true) => {}
-                Some(false) => return Err(EndpointProblem::OtherDatabase { wants, store }),
-                None => return Err(EndpointProblem::NoTransactions { wants, store }),
+            let Some(transactions) = self.runtime.transactions() else {
+                return Err(EndpointProblem::NoTransactions { wants, store });
+            };
+            if !(transaction.fits)(transactions) {
+                return Err(EndpointProblem::OtherDatabase { wants, store });
+            }
+            if let (true, Some(reason)) = (rules.steps, transactions.refuse_steps()) {
+                return Err(EndpointProblem::StepsInTransaction {
+                    wants,
+                    store,
+                    reason,
+                });
             }
         }
         Ok(Plan {

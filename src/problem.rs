@@ -32,7 +32,7 @@ pub enum Problem {
     OutcomeUnknown,
     /// 409: the request was answered, but the answer was too large to keep, or streamed.
     ResponseNotRetained,
-    /// 500: the handler panicked.
+    /// 500: the handler panicked, or could not go on from its recovery points.
     ExecutionFailed,
     /// 503: the request was answered, but this node cannot read the record.
     RecordUnreadable,

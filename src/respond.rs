@@ -13,7 +13,7 @@ use axum::{
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use idem_core::{
-    Execution, Finish, Replay, Runtime, StoreError, Stored, Worked,
+    Execution, Finish, Replay, Runtime, Steps, Stop, StoreError, Stored, Worked,
     record::{Record, RecordError, RecordedBody},
 };
 
@@ -29,6 +29,9 @@ use crate::{
 /// What a client is told to wait before it asks for a request in progress
 /// again, unless the lease ends sooner, and for a store that is out of reach.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A handler's body that takes its recovery points.
+pub(crate) type InSteps = Box<dyn FnOnce(Steps) -> BoxFuture<'static, Response> + Send>;
 
 /// Answers the calls of one endpoint.
 pub(crate) struct Answering {
@@ -53,6 +56,16 @@ impl Answering {
         let keeper = self.keeper();
         let work = async move { keeper.keep(work.await).await };
         self.answer(self.runtime().execute(call, work).await)
+    }
+
+    /// The same for work with recovery points.
+    pub(crate) async fn run_in_steps(&self, call: idem_core::Call, work: InSteps) -> Response {
+        let keeper = self.keeper();
+        let work = move |steps| {
+            let work = work(steps);
+            async move { keeper.keep(work.await).await }
+        };
+        self.answer(self.runtime().execute_in_steps(call, work).await)
     }
 
     pub(crate) fn keeper(&self) -> Keeper {
@@ -95,7 +108,12 @@ impl Answering {
                 .problems
                 .report(Problem::OutcomeUnknown)
                 .into_response(),
-            Execution::Panicked | Execution::Stopped(_) => shared
+            Execution::Stopped(Stop::Store) => shared
+                .problems
+                .report(Problem::ExecutionFailed)
+                .retry_after(RETRY_AFTER)
+                .into_response(),
+            Execution::Panicked | Execution::Stopped(Stop::Steps) => shared
                 .problems
                 .report(Problem::ExecutionFailed)
                 .into_response(),

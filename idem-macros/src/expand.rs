@@ -52,6 +52,8 @@ enum Holder {
     CapturedRaw,
     /// Not extracted at all: it is begun with the claim.
     Transaction,
+    /// Not extracted at all: it is made of the claim.
+    OfClaim,
 }
 
 impl Expansion<'_> {
@@ -72,9 +74,13 @@ impl Expansion<'_> {
         let begin = self.begin();
         let statements = self.statements();
         let work = self.work(&path);
+        let in_steps = self.handler.takes_of_claim();
         let method = match (self.handler.transaction(), &self.args.retries) {
+            (None, _) if in_steps => format_ident!("run_in_steps"),
             (None, _) => format_ident!("run"),
+            (Some(_), None) if in_steps => format_ident!("transact_in_steps"),
             (Some(_), None) => format_ident!("transact"),
+            (Some(_), Some(_)) if in_steps => format_ident!("transact_in_steps_retrying"),
             (Some(_), Some(_)) => format_ident!("transact_retrying"),
         };
         // What the body holds across an await is the function's affair: an error
@@ -123,15 +129,36 @@ impl Expansion<'_> {
                 match __idem_body(#(#values),*).await { #answer }
             }
         };
-        let transaction = self
-            .arguments()
-            .find(|(_, _, holder)| *holder == Holder::Transaction);
-        let Some((index, argument, _)) = transaction else {
+        let private = &self.private;
+        let mut parameters = Vec::new();
+        for (index, argument, holder) in self.arguments() {
+            if holder == Holder::Transaction {
+                let (name, ty) = (variable(index), owned(&argument.ty));
+                parameters.push(quote!(#name: #ty));
+            }
+        }
+        let of_claim = self.of_claim();
+        if !of_claim.is_empty() {
+            parameters.push(quote!(__idem_steps: #private::Steps));
+        }
+        if parameters.is_empty() {
             return future;
-        };
-        let (name, ty) = (variable(index), owned(&argument.ty));
+        }
         let again = self.again();
-        quote!(move |#name: #ty| { #again #future })
+        quote!(move |#(#parameters),*| { #(#of_claim)* #again #future })
+    }
+
+    /// Makes the arguments that are made of the claim.
+    fn of_claim(&self) -> Vec<TokenStream> {
+        let private = &self.private;
+        self.arguments()
+            .filter(|(_, _, holder)| *holder == Holder::OfClaim)
+            .map(|(index, argument, _)| {
+                let (name, ty) = (variable(index), owned(&argument.ty));
+                let of_claim = quote_spanned!(point(&argument.ty)=> of_claim);
+                quote!(let #name = #private::check::#of_claim::<#ty>(&__idem_steps);)
+            })
+            .collect()
     }
 
     /// The arguments once more, where the body may run more than once.
@@ -146,7 +173,7 @@ impl Expansion<'_> {
                 // An error about it points at the argument's type.
                 let again = quote_spanned!(point(&argument.ty)=> again);
                 let again = match holder {
-                    Holder::Transaction => return None,
+                    Holder::Transaction | Holder::OfClaim => return None,
                     Holder::Plain => quote! {{
                         use #private::check::verdicts::*;
                         (&&#private::check::Again::of(&#name)).#again()
@@ -222,7 +249,7 @@ impl Expansion<'_> {
                     Holder::Deferred => quote!(#private::Deferred<#ty>),
                     Holder::Captured => quote!(#private::Captured<#ty>),
                     Holder::CapturedRaw => quote!(#private::CapturedRaw<#ty>),
-                    Holder::Transaction => quote!(#private::Begun<#ty>),
+                    Holder::Transaction | Holder::OfClaim => quote!(#private::WithClaim<#ty>),
                 };
                 if Some(index) == last {
                     quote!(__idem_last: #private::NeedsIdempotencyInState<#id, #held>)
@@ -256,8 +283,8 @@ impl Expansion<'_> {
                 Holder::Deferred => quote!(Deferred),
                 Holder::Captured => quote!(Typed),
                 Holder::CapturedRaw => quote!(Raw),
-                // Asserted where it is registered.
-                Holder::Transaction => continue,
+                // Asserted where it is registered, or made.
+                Holder::Transaction | Holder::OfClaim => continue,
                 Holder::Plain if index == last => quote!(Last),
                 Holder::Plain => quote!(Head),
             };
@@ -359,6 +386,9 @@ impl Expansion<'_> {
             let method = quote_spanned!(point(&transaction.ty)=> transaction);
             chain.push(quote!(.#method::<#ty>()));
         }
+        if self.handler.steps().is_some() {
+            chain.push(quote!(.steps()));
+        }
         if let Some((retries, _)) = self.args.retries {
             chain.push(quote!(.retries(#retries)));
         }
@@ -400,7 +430,9 @@ impl Expansion<'_> {
                 let value = match holder {
                     Holder::Captured => quote!(#private::Captured::get(&#name)),
                     Holder::CapturedRaw => quote!(#private::CapturedRaw::get(&#name)),
-                    Holder::Plain | Holder::Deferred | Holder::Transaction => quote!(&#name),
+                    Holder::Plain | Holder::Deferred | Holder::Transaction | Holder::OfClaim => {
+                        quote!(&#name)
+                    }
                 };
                 let names = &argument.bindings;
                 // Those that the expression does not mention are no mistake.
@@ -441,7 +473,9 @@ impl Expansion<'_> {
             .map(|(index, _, holder)| {
                 let name = variable(index);
                 match holder {
-                    Holder::Plain | Holder::Deferred | Holder::Transaction => quote!(#name),
+                    Holder::Plain | Holder::Deferred | Holder::Transaction | Holder::OfClaim => {
+                        quote!(#name)
+                    }
                     Holder::Captured => quote!(#private::Captured::into_inner(#name)),
                     Holder::CapturedRaw => quote!(#private::CapturedRaw::into_inner(#name)),
                 }
@@ -463,6 +497,7 @@ impl Expansion<'_> {
             .map(move |(index, argument)| {
                 let holder = match &argument.deferred {
                     _ if argument.is_transaction() => Holder::Transaction,
+                    _ if argument.is_of_claim() => Holder::OfClaim,
                     Some(_) => Holder::Deferred,
                     None if index == last => captured,
                     None => Holder::Plain,

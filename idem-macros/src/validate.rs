@@ -28,6 +28,7 @@ pub(crate) fn validate(args: &Args, handler: &Handler, errors: &mut Errors) {
     answer(&handler.function.sig, errors);
     attributes(handler, errors);
     arguments(args, handler, errors);
+    with_claim(args, handler, errors);
     transaction(args, handler, errors);
     expressions(args, handler, errors);
 }
@@ -223,13 +224,53 @@ fn deferral(args: &Args, argument: &Argument, errors: &mut Errors) {
     }
 }
 
+/// What there is none of before the claim cannot be asked for before it.
+fn with_claim(args: &Args, handler: &Handler, errors: &mut Errors) {
+    for argument in &handler.arguments {
+        if !argument.comes_with_claim() {
+            continue;
+        }
+        let what = if argument.is_transaction() {
+            "the transaction"
+        } else {
+            "this"
+        };
+        if let Some(deferred) = &argument.deferred {
+            errors.over(
+                deferred,
+                format!("{what} comes with the claim, so it cannot be #[deferred]; remove it"),
+            );
+        }
+        for (name, expression) in args.expressions() {
+            if let Some(binding) = argument.mentioned(expression) {
+                errors.over(
+                    expression,
+                    format!(
+                        "`{name}` is needed before the claim, and `{binding}` comes with it; take the value from \
+                         another argument"
+                    ),
+                );
+            }
+        }
+    }
+    if let (Some(Fingerprint::Raw), Some(last)) = (&args.fingerprint, handler.arguments.last())
+        && last.comes_with_claim()
+    {
+        errors.over(
+            &last.ty,
+            "`fingerprint = \"raw\"` compares the bytes that the last argument reads, and this one reads none, so \
+             every payload would look the same; put the argument that reads the body last, or remove `fingerprint`",
+        );
+    }
+}
+
 /// What belongs to a handler that takes its transaction, and what does not.
 fn transaction(args: &Args, handler: &Handler, errors: &mut Errors) {
     let mut transactions = handler
         .arguments
         .iter()
         .filter(|argument| argument.is_transaction());
-    let Some(first) = transactions.next() else {
+    if transactions.next().is_none() {
         if let Some((_, written)) = &args.retries {
             errors.over(
                 written,
@@ -238,7 +279,7 @@ fn transaction(args: &Args, handler: &Handler, errors: &mut Errors) {
             );
         }
         return;
-    };
+    }
     for second in transactions {
         errors.over(
             &second.ty,
@@ -246,33 +287,23 @@ fn transaction(args: &Args, handler: &Handler, errors: &mut Errors) {
              use the first, and `tx.begin()` for a savepoint within it",
         );
     }
-    if let Some(deferred) = &first.deferred {
-        errors.over(
-            deferred,
-            "the transaction is begun with the claim, so it cannot be #[deferred]; remove it",
-        );
-    }
-    if let (Some(Fingerprint::Raw), Some(last)) = (&args.fingerprint, handler.arguments.last())
-        && last.is_transaction()
+    if handler.steps().is_none()
+        && let Some(lease) = handler
+            .arguments
+            .iter()
+            .find(|argument| argument.is_of_claim())
     {
         errors.over(
-            &last.ty,
-            "`fingerprint = \"raw\"` compares the bytes that the last argument reads, and the transaction reads \
-             none, so every payload would look the same; put the argument that reads the body last, or remove \
-             `fingerprint`",
+            &lease.ty,
+            "the claim of a handler that takes its transaction is in the transaction: there is no lease that could be \
+             lost, and nothing is left of it when it ends; remove this argument",
         );
     }
-    for (name, expression) in args.expressions() {
-        if let Some(binding) = first.mentioned(expression) {
-            errors.over(
-                expression,
-                format!(
-                    "`{name}` is needed before the transaction `{binding}` is begun; take the value from another argument"
-                ),
-            );
-        }
-    }
     for name in ["on_crash", "store_error"] {
+        // With steps the claim is outside of the transaction, and has a lease.
+        if name == "on_crash" && handler.steps().is_some() {
+            continue;
+        }
         if let Some(written) = args.name_of(name) {
             let why = if name == "on_crash" {
                 "a transaction that dies leaves nothing behind, so there is nothing to take over or to refuse"
@@ -299,6 +330,7 @@ fn expressions(args: &Args, handler: &Handler, errors: &mut Errors) {
         let bindings: Vec<String> = handler
             .arguments
             .iter()
+            .filter(|argument| !argument.comes_with_claim())
             .flat_map(|argument| &argument.bindings)
             .map(|binding| format!("`{binding}`"))
             .collect();
@@ -344,6 +376,7 @@ fn meant<'a>(handler: &'a Handler, expression: &Expr) -> Option<&'a Ident> {
         handler
             .arguments
             .iter()
+            .filter(|argument| !argument.comes_with_claim())
             .flat_map(|argument| &argument.bindings)
     };
     let known: Vec<String> = bindings().map(ToString::to_string).collect();

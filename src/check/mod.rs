@@ -9,6 +9,7 @@ mod again;
 mod answer;
 mod argument;
 mod expression;
+mod given;
 mod mistake;
 mod never;
 mod state;
@@ -18,6 +19,7 @@ pub use self::{
     answer::{Answered, respond},
     argument::{Argument, Deferred, Guess, Head, Known, Last, Raw, Typed},
     expression::{FingerprintValue, KeyValue, ScopeValue},
+    given::{OfClaim, of_claim},
     state::{HoldsIdempotency, state},
 };
 

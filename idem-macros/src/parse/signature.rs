@@ -10,7 +10,7 @@ use syn::{
 
 use super::{
     function::{Function, identifiers},
-    types::is_transaction,
+    types::{is_of_claim, is_steps, is_transaction},
 };
 
 /// The annotated function.
@@ -53,6 +53,18 @@ impl Handler {
             .find(|argument| argument.is_transaction())
     }
 
+    /// The argument that is the handler's recovery points.
+    pub(crate) fn steps(&self) -> Option<&Argument> {
+        self.arguments
+            .iter()
+            .find(|argument| is_steps(&argument.ty))
+    }
+
+    /// Whether it takes something that is made of the claim.
+    pub(crate) fn takes_of_claim(&self) -> bool {
+        self.arguments.iter().any(Argument::is_of_claim)
+    }
+
     pub(crate) fn name(&self) -> &Ident {
         &self.function.sig.ident
     }
@@ -77,6 +89,15 @@ impl Argument {
 
     pub(crate) fn is_transaction(&self) -> bool {
         is_transaction(&self.ty)
+    }
+
+    pub(crate) fn is_of_claim(&self) -> bool {
+        is_of_claim(&self.ty)
+    }
+
+    /// Whether there is none before the claim.
+    pub(crate) fn comes_with_claim(&self) -> bool {
+        self.is_transaction() || self.is_of_claim()
     }
 
     /// A name that it binds and the expression mentions.

@@ -31,6 +31,16 @@ pub(crate) fn is_transaction(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == "Tx")
 }
 
+/// Whether it is written `Steps` or `Lease`: what the handler is given of its claim.
+pub(crate) fn is_of_claim(ty: &Type) -> bool {
+    is_steps(ty) || last_segment(ty).is_some_and(|segment| segment.ident == "Lease")
+}
+
+/// Whether it is written `Steps`: the handler's recovery points.
+pub(crate) fn is_steps(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == "Steps")
+}
+
 /// What a handler's arguments say of the router's state: `T` of its one `State<T>`.
 pub(crate) fn presumed_state(sig: &Signature) -> Option<&Type> {
     let mut states = sig.inputs.iter().filter_map(|input| match input {
