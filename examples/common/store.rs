@@ -16,18 +16,23 @@ use std::{env, error::Error};
 use idem_axum::{Idempotency, IdempotencyBuilder, MemoryStore};
 
 pub(crate) async fn idempotency() -> Result<IdempotencyBuilder, Box<dyn Error>> {
-    match env::var("IDEM_STORE").as_deref() {
-        Ok("memory") | Err(env::VarError::NotPresent) => {
-            Ok(Idempotency::builder(MemoryStore::new()))
-        }
-        Ok(url) if url.starts_with("redis") => redis(url).await,
-        Ok(url) if url.starts_with("sqlite:") => sqlite(url).await,
-        Ok(url) if url.starts_with("postgres") => postgres(url).await,
-        Ok(other) => {
+    match env::var("IDEM_STORE") {
+        Ok(url) => at(&url).await,
+        Err(env::VarError::NotPresent) => at("memory").await,
+        Err(error) => Err(format!("IDEM_STORE: {error}").into()),
+    }
+}
+
+pub(crate) async fn at(url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
+    match url {
+        "memory" => Ok(Idempotency::builder(MemoryStore::new())),
+        url if url.starts_with("redis") => redis(url).await,
+        url if url.starts_with("sqlite:") => sqlite(url).await,
+        url if url.starts_with("postgres") => postgres(url).await,
+        other => {
             let known = "`memory`, `sqlite:PATH`, `postgres://…`, `redis://…`, `redis-sentinel://…` and `redis-cluster://…`";
             Err(format!("IDEM_STORE is `{other}`; this program knows {known}").into())
         }
-        Err(error) => Err(format!("IDEM_STORE: {error}").into()),
     }
 }
 

@@ -166,7 +166,8 @@ pub async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-fn example(name: &str) -> PathBuf {
+/// Where the program of an example is.
+pub fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test
         .parent()
