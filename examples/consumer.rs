@@ -1,5 +1,6 @@
-//! A consumer of a queue that delivers at least once: a Redis Stream with a consumer group. Whatever
-//! comes twice (the producer sent it again, a consumer died before it acknowledged it) has one effect.
+//! A consumer of a queue that delivers at least once: a Redis Stream with a consumer group. What comes
+//! twice (the producer sent it again, a consumer did not get to acknowledge it) has one effect; what
+//! becomes of an effect that is interrupted is told below.
 //!
 //! ```sh
 //! cargo run --example consumer --features redis -- produce 5 # five invoices, each sent twice
@@ -17,10 +18,11 @@
 //! | `CLAIM_AFTER` | how long a message may lie with a consumer before another one may have it | 30s |
 //! | `CONSUMER_STOPS` | where the consumer waits for a SIGUSR1, see `examples/consumer/stops.rs` | none |
 //!
-//! What becomes of a message is [`handle`]'s: acknowledged when its effect is recorded; left alone,
-//! to come again, while it may still succeed; a dead letter if it never can. An effect that was
-//! interrupted between the mail and its record happens again when the lease lapses: at least once, like
-//! everything outside of one transaction. With `IDEM_ON_CRASH=refuse` it becomes a dead letter instead.
+//! What becomes of a message is [`handle`]'s: acknowledged when its work is done; left alone, to come
+//! again, while it may still succeed; a dead letter if it never can. (Mails that fail for ever come again
+//! for ever: watch `XINFO GROUPS invoices`.) A consumer that is killed between the mail and its record
+//! has sent a mail that nobody knows of: it is sent again when the lease has lapsed, at least once, or
+//! with `IDEM_ON_CRASH=refuse` becomes a dead letter, at most once.
 
 #[path = "consumer/mails.rs"]
 mod mails;
@@ -53,7 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .init();
     let url = env::var("REDIS_URL").unwrap_or("redis://127.0.0.1:6379".to_owned());
     let name = env::var("CONSUMER").unwrap_or("one".to_owned());
-    let queue = Queue::open(&url, name, duration("CLAIM_AFTER", 30)?).await?;
+    let queue = Queue::open(&url, name, duration("CLAIM_AFTER", 30)?)
+        .await
+        .map_err(|error| format!("the queue at REDIS_URL: {error}"))?;
     let words: Vec<_> = env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["produce", count] => produce(queue, count.parse()?).await,
@@ -91,15 +95,29 @@ async fn consume(mut queue: Queue, url: &str) -> Result<(), Box<dyn Error>> {
         ..Policy::default()
     };
     let idempotency = builder.policy(policy).build()?;
-    let mails = Mails::open(env::var_os("IDEM_EFFECTS"));
     let mut stopping = termination()?;
     println!("consuming {} as {}", queue::INVOICES, queue.name());
+    let ended = work(&mut queue, &idempotency, &mut stopping).await;
+    println!("draining");
+    match idempotency.drain(Duration::from_secs(30)).await {
+        Drained::Clean => println!("drained"),
+        Drained::Left(left) => println!("{left} executions were left"),
+    }
+    Ok(ended?)
+}
 
+/// Until it is told to stop, or the queue fails: whoever starts it again goes on where it was.
+async fn work(
+    queue: &mut Queue,
+    idempotency: &Idempotency,
+    stopping: &mut watch::Receiver<bool>,
+) -> redis::RedisResult<()> {
+    let mails = Mails::new(env::var_os("IDEM_EFFECTS"));
     while !*stopping.borrow() {
         let Some(message) = queue.next().await? else {
             continue;
         };
-        let verdict = handle(&idempotency, &mails, &message).await;
+        let verdict = handle(idempotency, &mails, &message).await;
         println!(
             "{} {}: {verdict}",
             message.id,
@@ -118,10 +136,6 @@ async fn consume(mut queue: Queue, url: &str) -> Result<(), Box<dyn Error>> {
             }
             Verdict::Dead(why) => queue.bury(&message, &why).await?,
         }
-    }
-    match idempotency.drain(Duration::from_secs(30)).await {
-        Drained::Clean => println!("drained"),
-        Drained::Left(left) => println!("{left} executions were left"),
     }
     Ok(())
 }

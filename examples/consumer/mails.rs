@@ -21,7 +21,7 @@ pub(crate) struct Invoice {
 pub(crate) struct Mails(Option<OsString>);
 
 impl Mails {
-    pub(crate) fn open(path: Option<OsString>) -> Self {
+    pub(crate) fn new(path: Option<OsString>) -> Self {
         Self(path)
     }
 
