@@ -173,21 +173,17 @@ async fn handle(idempotency: &Idempotency, mails: &Mails, message: &Message) -> 
     let send = || mails.send(event.to_owned(), invoice.clone());
     let once = idempotency.once("send-invoice", &Scope::GLOBAL, event, &invoice, send);
     match once.await {
+        // The store has not taken the record yet: it may be there when the message comes again.
+        Ok(sent) if !sent.stored => Verdict::Later("the record is not stored yet".to_owned()),
         Ok(sent) => Verdict::Done {
             replayed: sent.replayed,
         },
         Err(OnceError::Work(error)) => Verdict::Later(error.to_string()),
-        Err(error) => match error {
-            OnceError::Store(_) | OnceError::NotCommitted(_) => Verdict::Wait(error.to_string()),
-            OnceError::KeyReused
-            | OnceError::OutcomeUnknown
-            | OnceError::Key(_)
-            | OnceError::Payload(_)
-            | OnceError::Record(_)
-            | OnceError::Result(_) => Verdict::Dead(error.to_string()),
-            // `InProgress`, `Panicked`, and what a later version of idem may say.
-            _ => Verdict::Later(error.to_string()),
-        },
+        Err(error) if !error.is_retryable() => Verdict::Dead(error.to_string()),
+        Err(error @ (OnceError::Store(_) | OnceError::NotCommitted(_))) => {
+            Verdict::Wait(error.to_string())
+        }
+        Err(error) => Verdict::Later(error.to_string()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The same protection for work outside HTTP: consumers, jobs, webhooks.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Call, Execution, FingerprintBuilder, FingerprintError, Finish, IdempotencyKey, KeyError,
-    Operation, Overrides, PolicyError, Replay, Runtime, Scope, Steps, Stop, StoreError,
+    Operation, Overrides, PolicyError, Replay, Runtime, Scope, Steps, Stop, StoreError, Stored,
     TransactionHandle, Worked, Writes,
     record::{Record, RecordError},
 };
@@ -180,6 +182,11 @@ pub struct Once<T> {
     pub value: T,
     /// Whether it ran before and this is its recorded result.
     pub replayed: bool,
+    /// Whether every later caller gets this result. Not while the store does not
+    /// answer (it is asked again in the background), after another execution has
+    /// taken over and kept nothing, or where the work ran without protection. What
+    /// was asked for by a message should then not be acknowledged yet.
+    pub stored: bool,
 }
 
 /// Why there is no result.
@@ -194,7 +201,10 @@ pub enum OnceError<E> {
     Panicked,
     /// The same work runs now: try again later.
     #[error("the same work is in progress; try again later")]
-    InProgress,
+    InProgress {
+        /// What is left of its lease: when to come again at the latest.
+        lease_left: Duration,
+    },
     /// The key was used for another payload.
     #[error("the idempotency key was used for another payload; a new intent needs a new key")]
     KeyReused,
@@ -230,6 +240,32 @@ pub enum OnceError<E> {
     Result(#[source] serde_json::Error),
 }
 
+impl<E> OnceError<E> {
+    /// Whether the same call may succeed later, without anybody doing anything. Not
+    /// for a key that was used for something else, and not for what an operator or
+    /// the next version has to mend. The work's own error says nothing of that, so
+    /// it counts as one that passes.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Work(_)
+            | Self::Panicked
+            | Self::InProgress { .. }
+            | Self::NotCommitted(_)
+            | Self::Stopped(Stop::Store) => true,
+            Self::Store(error) => !matches!(error, StoreError::Corrupt { .. }),
+            Self::Stopped(Stop::Steps)
+            | Self::KeyReused
+            | Self::OutcomeUnknown
+            | Self::Key(_)
+            | Self::Payload(_)
+            | Self::Policy(_)
+            | Self::Record(_)
+            | Self::Result(_) => false,
+        }
+    }
+}
+
 fn keep<T: Serialize, E>(result: Result<T, E>) -> Finish<Result<T, E>> {
     let Ok(value) = &result else {
         return Finish::Release { answer: result };
@@ -250,15 +286,10 @@ fn answer<T: DeserializeOwned, E>(
     execution: Execution<Result<T, E>>,
 ) -> Result<Once<T>, OnceError<E>> {
     match execution {
-        Execution::Ran { answer, .. } | Execution::Unprotected { answer } => match answer {
-            Ok(value) => Ok(Once {
-                value,
-                replayed: false,
-            }),
-            Err(error) => Err(OnceError::Work(error)),
-        },
+        Execution::Ran { answer, stored, .. } => ran(answer, stored == Stored::Recorded),
+        Execution::Unprotected { answer } => ran(answer, false),
         Execution::Replayed(replay) => read(&replay),
-        Execution::InProgress { .. } => Err(OnceError::InProgress),
+        Execution::InProgress { lease_left } => Err(OnceError::InProgress { lease_left }),
         Execution::KeyReused => Err(OnceError::KeyReused),
         Execution::OutcomeUnknown => Err(OnceError::OutcomeUnknown),
         Execution::Panicked => Err(OnceError::Panicked),
@@ -268,6 +299,14 @@ fn answer<T: DeserializeOwned, E>(
     }
 }
 
+fn ran<T, E>(answer: Result<T, E>, stored: bool) -> Result<Once<T>, OnceError<E>> {
+    Ok(Once {
+        value: answer.map_err(OnceError::Work)?,
+        replayed: false,
+        stored,
+    })
+}
+
 fn read<T: DeserializeOwned, E>(replay: &Replay) -> Result<Once<T>, OnceError<E>> {
     let Record::Value(json) = Record::decode(&replay.record)? else {
         return Err(RecordError::WrongKind.into());
@@ -275,5 +314,6 @@ fn read<T: DeserializeOwned, E>(replay: &Replay) -> Result<Once<T>, OnceError<E>
     Ok(Once {
         value: serde_json::from_slice(&json).map_err(OnceError::Result)?,
         replayed: true,
+        stored: true,
     })
 }

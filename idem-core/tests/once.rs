@@ -142,7 +142,10 @@ async fn a_consumer_that_is_cancelled_has_still_run_once() {
     let slow = printer.print_with(&Overrides::NONE, "k", LEASE);
     assert!(timeout(LEASE / 2, slow).await.is_err());
     let busy = printer.print("k", "p").await;
-    assert!(matches!(busy, Err(OnceError::InProgress)), "{busy:?}");
+    assert!(
+        matches!(busy, Err(OnceError::InProgress { .. })),
+        "{busy:?}"
+    );
     let _ = printer.runtime.drain(PATIENCE).await;
     assert!(printer.print("k", "p").await.unwrap().replayed);
     assert_eq!(printer.printed(), 1);

@@ -73,7 +73,7 @@ async fn ask(runtime: &Runtime, effects: &Effects, key: usize) -> u32 {
             .await;
         match answer {
             Ok(once) => return once.value,
-            Err(OnceError::Store(_) | OnceError::InProgress) => {
+            Err(OnceError::Store(_) | OnceError::InProgress { .. }) => {
                 assert!(
                     Instant::now() < deadline,
                     "key {key} has no answer: {answer:?}"
