@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use super::client::Lost;
@@ -109,6 +109,13 @@ impl fmt::Display for Answer {
     }
 }
 
+/// Two answers for people, one below the other, each with its label.
+pub(crate) fn side_by_side(labels: [&str; 2], answers: [&Answer; 2]) -> [String; 2] {
+    let width = labels.map(str::len).into_iter().max().unwrap_or(0);
+    let line = |n: usize| format!("{:<width$}  {}", labels[n], answers[n]);
+    [line(0), line(1)]
+}
+
 /// The beginning of a body or payload, fit for a terminal.
 pub(crate) fn shortened(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -171,27 +178,18 @@ const FAMILIES: [&str; 6] = [
 ];
 
 impl Comparison {
-    /// In what the two differ, or `None`.
-    pub(crate) fn difference(&self, one: &Answer, other: &Answer) -> Option<String> {
+    /// In what the two differ, or `None`. What tells most comes first.
+    pub(crate) fn difference(&self, one: &Answer, other: &Answer) -> Option<Difference> {
         if one.status != other.status {
-            return Some(format!(
-                "the status: {}, then {}",
-                one.status.as_u16(),
-                other.status.as_u16()
-            ));
+            return Some(Difference::Status);
         }
-        for name in one.headers.keys().chain(other.headers.keys()) {
-            let values =
-                |of: &Answer| -> Vec<_> { of.headers.get_all(name).iter().cloned().collect() };
-            if self.compares(name) && values(one) != values(other) {
-                return Some(format!(
-                    "the header `{name}`: {:?}, then {:?}",
-                    values(one),
-                    values(other)
-                ));
-            }
+        if one.body != other.body {
+            return Some(Difference::Body);
         }
-        (one.body != other.body).then(|| "the body".to_owned())
+        let mut names = one.headers.keys().chain(other.headers.keys());
+        names
+            .find(|name| self.compares(name) && lines(one, name) != lines(other, name))
+            .map(|name| Difference::Header(name.clone()))
     }
 
     fn compares(&self, name: &HeaderName) -> bool {
@@ -200,6 +198,48 @@ impl Comparison {
                 .iter()
                 .any(|family| name.as_str().starts_with(family))
             && !self.ignored.contains(name)
+    }
+}
+
+fn lines<'a>(answer: &'a Answer, name: &HeaderName) -> Vec<&'a HeaderValue> {
+    answer.headers.get_all(name).iter().collect()
+}
+
+/// In what two answers differ that should be equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Difference {
+    Status,
+    Body,
+    Header(HeaderName),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status => f.write_str("the status"),
+            Self::Body => f.write_str("the body"),
+            Self::Header(name) => write!(f, "the header `{name}`"),
+        }
+    }
+}
+
+impl Difference {
+    /// The two answers for people, with what differs in them.
+    pub(crate) fn shown(&self, labels: [&str; 2], answers: [&Answer; 2]) -> [String; 2] {
+        let [mut one, mut other] = side_by_side(labels, answers);
+        if let Self::Header(name) = self {
+            for (line, answer) in [(&mut one, answers[0]), (&mut other, answers[1])] {
+                let values = lines(answer, name);
+                let values: Vec<_> = values.iter().map(|v| shortened(v.as_bytes())).collect();
+                let values = if values.is_empty() {
+                    "(none)".to_owned()
+                } else {
+                    values.join(", ")
+                };
+                line.push_str(&format!("  {name}: {values}"));
+            }
+        }
+        [one, other]
     }
 }
 
@@ -304,10 +344,20 @@ mod tests {
         let same = Comparison::default();
         let first = answer(201, &[("location", "/1")], "b");
         let differs = |other: &Answer| same.difference(&first, other).unwrap();
-        assert!(differs(&answer(200, &[("location", "/1")], "b")).contains("status"));
-        assert!(differs(&answer(201, &[("location", "/2")], "b")).contains("location"));
-        assert!(differs(&answer(201, &[], "b")).contains("location"));
-        assert!(differs(&answer(201, &[("location", "/1")], "c")).contains("body"));
+        let location = Difference::Header(header::LOCATION);
+        assert_eq!(
+            differs(&answer(200, &[("location", "/1")], "b")),
+            Difference::Status
+        );
+        assert_eq!(differs(&answer(201, &[("location", "/2")], "b")), location);
+        assert_eq!(differs(&answer(201, &[], "b")), location);
+        assert_eq!(
+            differs(&answer(201, &[("location", "/1")], "c")),
+            Difference::Body
+        );
+        let shown = location.shown(["first", "retry"], [&first, &answer(201, &[], "b")]);
+        assert!(shown[0].ends_with("location: /1"), "{shown:?}");
+        assert!(shown[1].ends_with("location: (none)"), "{shown:?}");
         let lenient = Comparison {
             ignored: vec![header::LOCATION],
         };

@@ -32,9 +32,8 @@ use super::{
 /// The most of an answer that is read.
 const MAX_BODY: usize = 4 << 20;
 
-/// Into how many pieces a slow client's body is cut, and how long it rests between two.
+/// Into how many pieces a slow client's body is cut.
 const DRIBBLES: usize = 8;
-const DRIBBLE: Duration = Duration::from_millis(5);
 
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -160,12 +159,16 @@ impl Client {
         Ok(self.within(sent).await)
     }
 
-    /// A slow client and a fast one: `request` in dribbles, and when its first piece has left,
+    /// A slow client and a fast one: `request` in pieces with a `pause` between two, and when the first has left,
     /// the same at once. The slow one's reply comes first.
-    pub(crate) async fn overtake(&self, request: &Request<Bytes>) -> Result<(Reply, Reply), Stop> {
+    pub(crate) async fn overtake(
+        &self,
+        request: &Request<Bytes>,
+        pause: Duration,
+    ) -> Result<(Reply, Reply), Stop> {
         self.budget.take(2)?;
         let (begun, has_begun) = tokio::sync::oneshot::channel();
-        let slow = self.within(self.exchange(dribbling(request, begun)));
+        let slow = self.within(self.exchange(dribbling(request, pause, begun)));
         let fast = async {
             // An error says that the slow one has failed before its body was asked for.
             let _ = has_begun.await;
@@ -262,7 +265,11 @@ fn whole(body: Bytes) -> Body {
 }
 
 /// Piece by piece; `begun` is told when the first has been taken and the second is asked for.
-fn dribbling(request: &Request<Bytes>, begun: tokio::sync::oneshot::Sender<()>) -> Request<Body> {
+fn dribbling(
+    request: &Request<Bytes>,
+    pause: Duration,
+    begun: tokio::sync::oneshot::Sender<()>,
+) -> Request<Body> {
     let body = request.body().clone();
     let length = body.len().div_ceil(DRIBBLES).max(1);
     let size = body.len();
@@ -277,7 +284,7 @@ fn dribbling(request: &Request<Bytes>, begun: tokio::sync::oneshot::Sender<()>) 
                     // Nobody listens when the fast one has been given up.
                     let _ = begun.send(());
                 }
-                sleep(DRIBBLE).await;
+                sleep(pause).await;
             }
             let piece = rest.split_to(length.min(rest.len()));
             Some((Ok(Frame::data(piece)), (rest, begun, false)))

@@ -14,8 +14,9 @@ use super::{
     verdict::{Evidence, Finding, Verdict},
 };
 
-/// How much evidence of one rule people are shown. JSON has all of it.
-const SHOWN: usize = 3;
+/// How much people are shown of one rule's evidence, and of its answers. JSON has all of it.
+const EVIDENCE: usize = 3;
+const ANSWERS: usize = 3;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -155,13 +156,29 @@ fn write_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         finding.rule.name(),
         finding.detail
     )?;
-    for evidence in finding.evidence.iter().take(SHOWN) {
+    let shown = telling(&finding.evidence);
+    for evidence in &shown {
         write_evidence(out, evidence)?;
     }
-    match finding.evidence.len().saturating_sub(SHOWN) {
+    match finding.evidence.len() - shown.len() {
         0 => Ok(()),
-        more => writeln!(out, "      … and {more} more (--json has them all)"),
+        more => writeln!(
+            out,
+            "      … and {more} more like this (--json has them all)"
+        ),
     }
+}
+
+/// What went wrong in the same way under another key tells nothing new.
+fn telling(evidence: &[Evidence]) -> Vec<&Evidence> {
+    let mut shown: Vec<&Evidence> = Vec::new();
+    for one in evidence {
+        let is_new = shown.iter().all(|other| other.what != one.what);
+        if is_new && shown.len() < EVIDENCE {
+            shown.push(one);
+        }
+    }
+    shown
 }
 
 fn write_evidence(out: &mut impl Write, evidence: &Evidence) -> io::Result<()> {
@@ -169,7 +186,7 @@ fn write_evidence(out: &mut impl Write, evidence: &Evidence) -> io::Result<()> {
         Some(key) => writeln!(out, "      key {}: {}", style(key).bold(), evidence.what)?,
         None => writeln!(out, "      {}", evidence.what)?,
     }
-    for answer in evidence.answers.iter().take(SHOWN) {
+    for answer in evidence.answers.iter().take(ANSWERS) {
         writeln!(out, "          {answer}")?;
     }
     Ok(())

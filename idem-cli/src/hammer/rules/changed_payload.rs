@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::{
     super::{
-        answer::{Comparison, Kind, Reply, shortened, troubles},
+        answer::{Comparison, Kind, Reply, shortened, side_by_side, troubles},
         budget::Stop,
         effects::Effects,
         session::Session,
@@ -20,6 +20,8 @@ const RULE: Rule = Rule::ChangedPayloadRefused;
 
 /// Keys it is tried with; nothing here depends on timing.
 const KEYS: u16 = 3;
+
+const LABELS: [&str; 2] = ["before", "after"];
 
 /// What one key was answered.
 #[derive(Debug)]
@@ -132,7 +134,7 @@ fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
             return case.doubtful(evidence(what));
         }
     };
-    let both = || [first, changed];
+    let both = || side_by_side(["original", "changed"], [first, changed]);
     if changed.is_not_now() {
         return case.doubtful(evidence("it was put off".to_owned()).answers([changed]));
     }
@@ -158,7 +160,8 @@ fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
         Ok(again) if again.is_result() => {
             if let Some(difference) = comparison.difference(first, again) {
                 let what = format!("afterwards the first payload's answer differs in {difference}");
-                case.violated(evidence(what).answers([first, again]));
+                let shown = difference.shown(LABELS, [first, again]);
+                case.violated(evidence(what).answers(shown));
             }
         }
         Ok(again) if again.is_not_now() => {
@@ -168,7 +171,7 @@ fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
         }
         Ok(again) => {
             let what = "afterwards the first payload is not served any more".to_owned();
-            case.violated(evidence(what).answers([first, again]));
+            case.violated(evidence(what).answers(side_by_side(LABELS, [first, again])));
         }
         Err(lost) => case.doubtful(evidence(format!("the first payload got {lost} afterwards"))),
     }

@@ -26,7 +26,7 @@ pub(super) fn judge(rounds: &[Round]) -> Finding {
     let fine = match (told, waited) {
         (0, 0) => (
             Verdict::NotSeen,
-            "no duplicate was seen to overlap the first: all came when it had ended, or waited shortly".to_owned(),
+            "no duplicate was seen to overlap the first: each came when it had ended, or waited too shortly to tell (a request that takes longer would show it)".to_owned(),
         ),
         (0, waited) => (Verdict::Holds, format!("{waited} duplicates waited for the first and got its answer")),
         (told, _) => (Verdict::Holds, format!("{told} duplicates were told 409 with Retry-After")),
@@ -58,8 +58,12 @@ fn look_at(round: &Round, case: &mut Case) -> usize {
     if let Some(evidence) = wrong {
         case.violated(evidence);
     } else if run_beside {
-        let what = "duplicates were executed beside the first one";
-        case.violated(Evidence::new(&round.key, what).executions(round.effects.counted()));
+        let count = round.effects.counted();
+        let what = match count {
+            Some(count) => format!("{count} of them were executed beside each other"),
+            None => "several of them were executed beside each other".to_owned(),
+        };
+        case.violated(Evidence::new(&round.key, what).executions(count));
     } else {
         let unanswered = round.volley.iter().filter(|reply| match reply {
             Ok(answer) => answer.is_not_now(),

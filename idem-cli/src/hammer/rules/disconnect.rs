@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{
-        answer::{Comparison, Reply, troubles},
+        answer::{Comparison, Reply, side_by_side, troubles},
         budget::Stop,
         client::Lost,
         effects::Effects,
@@ -18,6 +18,8 @@ const RULE: Rule = Rule::DisconnectSafe;
 
 /// The longest that a client stays before it goes.
 const LONGEST: Duration = Duration::from_millis(500);
+
+const LABELS: [&str; 2] = ["retry", "second retry"];
 
 /// What one key was answered.
 #[derive(Debug)]
@@ -120,12 +122,13 @@ fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
         Ok(again) if again.is_result() => {
             if let Some(difference) = comparison.difference(served, again) {
                 let what = format!("two retries differ in {difference}");
-                return case.violated(evidence(what).answers([served, again]));
+                let shown = difference.shown(LABELS, [served, again]);
+                return case.violated(evidence(what).answers(shown));
             }
         }
         Ok(again) if !again.is_not_now() => {
             let what = "the second retry was not served".to_owned();
-            return case.violated(evidence(what).answers([served, again]));
+            return case.violated(evidence(what).answers(side_by_side(LABELS, [served, again])));
         }
         reply => {
             let what = troubles([reply]).unwrap_or_default();

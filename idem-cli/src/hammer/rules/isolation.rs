@@ -3,7 +3,7 @@
 
 use super::{
     super::{
-        answer::{Answer, Comparison, Kind, Reply, troubles},
+        answer::{Answer, Comparison, Kind, Reply, side_by_side, troubles},
         budget::Stop,
         effects::Effects,
         session::Session,
@@ -17,6 +17,8 @@ const RULE: Rule = Rule::IsolatedByUser;
 
 /// Keys it is tried with; nothing here depends on timing.
 const KEYS: u16 = 3;
+
+const LABELS: [&str; 2] = ["before", "after"];
 
 /// What one key was answered.
 #[derive(Debug)]
@@ -123,7 +125,7 @@ fn look_at(seen: &Seen, probe: Option<&Answer>, comparison: &Comparison, case: &
             return case.doubtful(evidence(&troubles));
         }
     };
-    let both = || [first, other];
+    let both = || side_by_side(["first user", "second user"], [first, other]);
     let wrong = match other.kind() {
         Kind::Replayed => Some("the second user was given a replay of what the first one did"),
         Kind::Conflict => Some("the second user is in conflict with the first one's key"),
@@ -154,12 +156,13 @@ fn look_at(seen: &Seen, probe: Option<&Answer>, comparison: &Comparison, case: &
                 let what = format!(
                     "since the second user's request the first one's answer differs in {difference}"
                 );
-                case.violated(evidence(&what).answers([first, again]));
+                let shown = difference.shown(LABELS, [first, again]);
+                case.violated(evidence(&what).answers(shown));
             }
         }
         Ok(again) if !again.is_not_now() => {
             let what = "since the second user's request the first one is not served any more";
-            case.violated(evidence(what).answers([first, again]));
+            case.violated(evidence(what).answers(side_by_side(LABELS, [first, again])));
         }
         reply => {
             let troubles = troubles([reply]).unwrap_or_default();

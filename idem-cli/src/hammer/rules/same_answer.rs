@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        answer::{Comparison, Kind},
+        answer::{Comparison, Kind, side_by_side},
         verdict::{Case, Evidence, Finding, Verdict},
     },
     Rule,
@@ -36,7 +36,8 @@ fn look_at(round: &Round, comparison: &Comparison, case: &mut Case) {
     for answer in round.answers().filter(|answer| answer.is_result()) {
         if let Some(difference) = comparison.difference(reference, answer) {
             let evidence = evidence(format!("they differ in {difference}"));
-            return case.violated(evidence.answers([reference, answer]));
+            let labels = ["first", "retry"];
+            return case.violated(evidence.answers(difference.shown(labels, [reference, answer])));
         }
     }
     for reply in &round.retries {
@@ -52,7 +53,8 @@ fn look_at(round: &Round, comparison: &Comparison, case: &mut Case) {
                     }
                     _ => "a retry was not served",
                 };
-                return case.violated(evidence(what.to_owned()).answers([reference, answer]));
+                let both = side_by_side(["first", "retry"], [reference, answer]);
+                return case.violated(evidence(what.to_owned()).answers(both));
             }
             Err(lost) => return case.doubtful(evidence(format!("a retry got {lost}"))),
         }

@@ -1,6 +1,8 @@
 //! **slow-client-safe**: a body that arrives in dribbles, and a fast duplicate that overtakes it, are
 //! one execution and one answer.
 
+use std::time::Duration;
+
 use super::{
     super::{
         answer::{Answer, Comparison, Kind, Reply, troubles},
@@ -13,6 +15,9 @@ use super::{
 };
 
 const RULE: Rule = Rule::SlowClientSafe;
+
+/// The longest rest between two pieces of the body.
+const LONGEST: Duration = Duration::from_millis(5);
 
 /// What one key was answered.
 #[derive(Debug)]
@@ -34,8 +39,10 @@ pub(super) async fn run(session: &mut Session) -> Finding {
     }
     let mut all = Vec::new();
     let mut stop = None;
-    for _ in 0..session.rounds {
-        match look(session).await {
+    for round in 0..session.rounds {
+        // From at once, where both arrive together, to far too late.
+        let pause = LONGEST * round.into() / u32::from(session.rounds - 1).max(1);
+        match look(session, pause).await {
             Ok(seen) => all.push(seen),
             Err(bound) => {
                 stop = Some(bound);
@@ -47,10 +54,10 @@ pub(super) async fn run(session: &mut Session) -> Finding {
     judge(&all, &session.comparison).cut_short(stop)
 }
 
-async fn look(session: &mut Session) -> Result<Seen, Stop> {
+async fn look(session: &mut Session, pause: Duration) -> Result<Seen, Stop> {
     let key = session.fresh_key();
     let request = session.template.request(&key);
-    let (slow, fast) = session.client.overtake(&request).await?;
+    let (slow, fast) = session.client.overtake(&request, pause).await?;
     Ok(Seen {
         slow,
         fast,
@@ -88,7 +95,8 @@ fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
     });
     if let Some((difference, answer)) = different {
         let what = format!("slow, fast and retry differ in {difference}");
-        return case.violated(evidence(what).answers([results[0], answer]));
+        let shown = difference.shown(["one", "another"], [results[0], answer]);
+        return case.violated(evidence(what).answers(shown));
     }
     let executed = results
         .iter()
