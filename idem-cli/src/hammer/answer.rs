@@ -79,6 +79,15 @@ impl Answer {
                 .is_ok_and(|problem| problem.get("retryable") == Some(&Value::Bool(false)))
     }
 
+    /// idem's word for an answer that was given once and not kept, because it was too large or a
+    /// stream: what no retry can be given, and no execution either.
+    pub(crate) fn is_not_retained(&self) -> bool {
+        self.is_marked()
+            && self.status == StatusCode::CONFLICT
+            && serde_json::from_slice::<Value>(&self.body)
+                .is_ok_and(|problem| problem.get("original_status").is_some())
+    }
+
     /// 503 and 429 say "not now", and nothing about idempotency.
     pub(crate) fn is_not_now(&self) -> bool {
         matches!(
@@ -190,6 +199,15 @@ impl Comparison {
         names
             .find(|name| self.compares(name) && lines(one, name) != lines(other, name))
             .map(|name| Difference::Header(name.clone()))
+    }
+
+    /// The same, where an answer that was not kept is no other answer. That it was not is for the
+    /// rule `same-answer` alone.
+    pub(crate) fn contradiction(&self, one: &Answer, other: &Answer) -> Option<Difference> {
+        if one.is_not_retained() || other.is_not_retained() {
+            return None;
+        }
+        self.difference(one, other)
     }
 
     fn compares(&self, name: &HeaderName) -> bool {
@@ -306,6 +324,18 @@ pub(crate) mod synthetic {
         answer(409, &headers, r#"{"retryable":false}"#)
     }
 
+    pub(crate) fn not_retained() -> Answer {
+        let headers = [
+            ("content-type", "application/problem+json"),
+            ("idempotent-replayed", "true"),
+        ];
+        answer(
+            409,
+            &headers,
+            r#"{"original_status":201,"retryable":false}"#,
+        )
+    }
+
     pub(crate) fn failed(status: u16) -> Answer {
         answer(status, &[], "oops")
     }
@@ -362,6 +392,20 @@ mod tests {
             ignored: vec![header::LOCATION],
         };
         assert_eq!(lenient.difference(&first, &answer(201, &[], "b")), None);
+    }
+
+    #[test]
+    fn an_answer_that_was_not_kept_differs_and_contradicts_nothing() {
+        let same = Comparison::default();
+        assert_eq!(
+            same.difference(&executed("1"), &not_retained()),
+            Some(Difference::Status)
+        );
+        assert_eq!(same.contradiction(&executed("1"), &not_retained()), None);
+        assert_eq!(
+            same.contradiction(&executed("1"), &executed("2")),
+            Some(Difference::Body)
+        );
     }
 
     #[test]

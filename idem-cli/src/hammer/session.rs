@@ -71,7 +71,7 @@ impl Session {
             if !may_pass || Instant::now() + pause > deadline {
                 return Ok(reply);
             }
-            sleep(pause).await;
+            sleep(pause.min(self.budget.left())).await;
             pause = (pause * 2).min(BACKOFF.1);
         }
     }
@@ -121,7 +121,7 @@ impl Session {
             if since >= expected || Instant::now() + pause > deadline {
                 return Ok((Effects::Counted(since), Some(now)));
             }
-            sleep(pause).await;
+            sleep(pause.min(self.budget.left())).await;
             pause = (pause * 2).min(BACKOFF.1);
         }
     }

@@ -158,7 +158,7 @@ fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
     }
     match &seen.again {
         Ok(again) if again.is_result() => {
-            if let Some(difference) = comparison.difference(first, again) {
+            if let Some(difference) = comparison.contradiction(first, again) {
                 let what = format!("afterwards the first payload's answer differs in {difference}");
                 let shown = difference.shown(LABELS, [first, again]);
                 case.violated(evidence(what).answers(shown));

@@ -95,7 +95,11 @@ fn judge(all: &[Seen], comparison: &Comparison) -> Finding {
 fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
     let delay = seen.delay;
     let evidence = |what: String| {
-        let what = format!("{what}; the client left {delay:.1?} after it had sent the request");
+        let when = match delay {
+            Duration::ZERO => "as soon as".to_owned(),
+            delay => format!("{delay:.1?} after"),
+        };
+        let what = format!("{what}; the client left {when} it had sent the request");
         Evidence::new(&seen.key, what).executions(seen.effects.counted())
     };
     if let Err(lost) = &seen.abandoned {
@@ -120,7 +124,7 @@ fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
     };
     match &seen.again {
         Ok(again) if again.is_result() => {
-            if let Some(difference) = comparison.difference(served, again) {
+            if let Some(difference) = comparison.contradiction(served, again) {
                 let what = format!("two retries differ in {difference}");
                 let shown = difference.shown(LABELS, [served, again]);
                 return case.violated(evidence(what).answers(shown));

@@ -75,7 +75,10 @@ fn look_at(round: &Round, case: &mut Case) {
 /// The different results that were given, one of each.
 fn differing(round: &Round) -> Vec<&Answer> {
     let mut different: Vec<&Answer> = Vec::new();
-    for answer in round.answers().filter(|answer| answer.is_result()) {
+    let results = round
+        .answers()
+        .filter(|answer| answer.is_result() && !answer.is_not_retained());
+    for answer in results {
         let is_known = |known: &&Answer| known.status == answer.status && known.body == answer.body;
         if !different.iter().any(is_known) {
             different.push(answer);
@@ -109,6 +112,12 @@ mod tests {
         };
         assert_eq!(verdict(good()), Verdict::Holds);
         assert_eq!(verdict(good().effects(1)), Verdict::Holds);
+    }
+
+    #[test]
+    fn an_answer_that_was_not_kept_is_no_second_execution() {
+        let once = round(vec![executed("1"), not_retained()], vec![not_retained()]);
+        assert_eq!(verdict(once), Verdict::Holds);
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn look_at(seen: &Seen, probe: Option<&Answer>, comparison: &Comparison, case: &
     }
     match &seen.again {
         Ok(again) if again.is_result() => {
-            if let Some(difference) = comparison.difference(first, again) {
+            if let Some(difference) = comparison.contradiction(first, again) {
                 let what = format!(
                     "since the second user's request the first one's answer differs in {difference}"
                 );

@@ -35,7 +35,12 @@ fn look_at(round: &Round, comparison: &Comparison, case: &mut Case) {
     // Duplicates that were answered with a result count as retries.
     for answer in round.answers().filter(|answer| answer.is_result()) {
         if let Some(difference) = comparison.difference(reference, answer) {
-            let evidence = evidence(format!("they differ in {difference}"));
+            let evidence = evidence(if answer.is_not_retained() {
+                "the answer was not kept (too large, or a stream), so no retry is given it"
+                    .to_owned()
+            } else {
+                format!("they differ in {difference}")
+            });
             let labels = ["first", "retry"];
             return case.violated(evidence.answers(difference.shown(labels, [reference, answer])));
         }

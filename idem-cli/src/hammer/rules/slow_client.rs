@@ -90,7 +90,7 @@ fn look_at(seen: &Seen, comparison: &Comparison, case: &mut Case) {
         return case.violated(evidence(format!("{count} effects")).answers(results));
     }
     let different = results.iter().find_map(|answer| {
-        let difference = comparison.difference(results[0], answer)?;
+        let difference = comparison.contradiction(results[0], answer)?;
         Some((difference, *answer))
     });
     if let Some((difference, answer)) = different {
