@@ -15,9 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -59,6 +60,24 @@ impl Lab {
     /// Another node of the same service: it writes into the same effects file.
     pub async fn peer(&self, environment: &[(&str, &str)]) -> Self {
         Self::start_in("lab", Arc::clone(&self.directory), environment).await
+    }
+
+    /// Another process in the place of this one, with the same effects file.
+    pub async fn successor(&self, name: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_in(name, Arc::clone(&self.directory), environment).await
+    }
+
+    /// Reads what it prints until it has printed the line so many times.
+    pub async fn until_printed(&mut self, line: &str, times: usize) {
+        let printed = async {
+            let mut seen = 0;
+            while seen < times {
+                let next = self.stdout.next_line().await.unwrap();
+                seen += usize::from(next.expect("it runs") == line);
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, printed).await;
+        in_time.unwrap_or_else(|_| panic!("it has not printed {line:?} {times} times"));
     }
 
     async fn start_in(name: &str, directory: Arc<TempDir>, environment: &[(&str, &str)]) -> Self {
@@ -245,19 +264,19 @@ impl Call<'_> {
         request.body(Full::new(self.body.clone())).unwrap()
     }
 
+    /// [`try_send`](Self::try_send) that borrows nothing.
+    pub fn sent(self) -> impl Future<Output = Option<Answer>> + Send + 'static {
+        let (client, request) = (self.lab.client.clone(), self.request());
+        async move { answer(client.request(request).await).await }
+    }
+
     pub async fn send(self) -> Answer {
         self.try_send().await.expect("an answer")
     }
 
     /// `None`: there was no answer, or only a part of one.
     pub async fn try_send(self) -> Option<Answer> {
-        let response = self.lab.client.request(self.request()).await.ok()?;
-        let (parts, body) = response.into_parts();
-        Some(Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await.ok()?.to_bytes(),
-        })
+        answer(self.lab.client.request(self.request()).await).await
     }
 
     /// Sends it again, as a client does, until the answer is the handler's.
@@ -277,6 +296,17 @@ impl Call<'_> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+async fn answer(
+    response: Result<Response<Incoming>, hyper_util::client::legacy::Error>,
+) -> Option<Answer> {
+    let (parts, body) = response.ok()?.into_parts();
+    Some(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: body.collect().await.ok()?.to_bytes(),
+    })
 }
 
 /// What came back.
