@@ -9,11 +9,11 @@
 //! | `IDEM_STORE` | where the records are, see `examples/common/store.rs` | this process's memory |
 //! | `IDEM_LEASE` | how long a crashed execution blocks its retry, such as `2s` | `30s` |
 //! | `IDEM_EFFECTS` | the file in which the other services note what they did | the standard output |
-//! | `CHECKOUT_STOPS` | `yes`: a request may say where it stops, see `examples/checkout/stops.rs` | no |
+//! | `IDEM_STOPS` | `yes`: a request may say where it stops, see `examples/common/stops.rs` | no |
 
 #[path = "checkout/services.rs"]
 mod services;
-#[path = "checkout/stops.rs"]
+#[path = "common/stops.rs"]
 mod stops;
 #[path = "common/store.rs"]
 mod store;

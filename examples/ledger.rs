@@ -8,16 +8,24 @@
 //! | --- | --- | --- |
 //! | `PORT` | where to listen on 127.0.0.1; 0 is any | 3000 |
 //! | `IDEM_STORE` | `postgres://…` or `sqlite:PATH`: where the books are, and the records | `sqlite:ledger.db` |
+//! | `IDEM_LEASE` | how long a payout whose process has died blocks its retry, such as `2s` | `30s` |
+//! | `IDEM_EFFECTS` | the file in which the other bank notes what was wired to it | the standard output |
+//! | `IDEM_STOPS` | `yes`: a payout may say where it stops, see `examples/common/stops.rs` | no |
 //! | `LEDGER_STOPS` | `yes`: a request may say where this process stops, see `examples/ledger/stops.rs` | no |
 
 // Without a database it only says which it needs.
 #![cfg_attr(
     not(any(feature = "postgres", feature = "sqlite")),
-    allow(dead_code, unused_macros, unused_variables)
+    allow(dead_code, unused_imports, unused_macros, unused_variables)
 )]
 
 #[path = "ledger/books.rs"]
 mod books;
+#[path = "common/stops.rs"]
+mod parks;
+#[cfg(feature = "postgres")]
+#[path = "ledger/payouts.rs"]
+mod payouts;
 #[path = "ledger/stops.rs"]
 mod stops;
 #[path = "ledger/transfers.rs"]
@@ -26,6 +34,7 @@ mod transfers;
 use std::{env, error::Error};
 
 use axum::{Router, middleware};
+use idem_axum::Policy;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -49,6 +58,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("  curl {url}/audit");
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+fn policy() -> Result<Policy, Box<dyn Error>> {
+    let mut policy = Policy::default();
+    if let Ok(text) = env::var("IDEM_LEASE") {
+        policy.lease =
+            humantime::parse_duration(&text).map_err(|why| format!("IDEM_LEASE: {why}"))?;
+    }
+    Ok(policy)
 }
 
 async fn router(store: &str) -> Result<Router, Box<dyn Error>> {

@@ -37,7 +37,7 @@ impl Shop {
         let environment = [
             ("IDEM_STORE", store),
             ("IDEM_LEASE", LEASE.to_owned()),
-            ("CHECKOUT_STOPS", "yes".to_owned()),
+            ("IDEM_STOPS", "yes".to_owned()),
         ];
         let node = Lab::start_example("checkout", &borrowed(&environment)).await;
         Self { node, environment }

@@ -114,7 +114,7 @@ macro_rules! books {
              CREATE TABLE IF NOT EXISTS entries (transfer BIGINT NOT NULL REFERENCES transfers, \
              account TEXT NOT NULL REFERENCES accounts, amount BIGINT NOT NULL); \
              INSERT INTO accounts VALUES ('ana', 100000, 100000), ('bob', 100000, 100000), \
-             ('cleo', 100000, 100000), ('dan', 100000, 100000) ON CONFLICT DO NOTHING"
+             ('cleo', 100000, 100000), ('dan', 100000, 100000), ('outside', 0, 0) ON CONFLICT DO NOTHING"
         );
 
         pub(crate) async fn router(url: &str) -> Result<Router, Box<dyn std::error::Error>> {
@@ -128,9 +128,10 @@ macro_rules! books {
             sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
             transaction.commit().await?;
             let idempotency = Idempotency::builder(store)
-                .only_modules([module_path!()])
+                .policy(crate::policy()?)
+                .only_modules(MODULES)
                 .build()?;
-            Ok(Router::new()
+            Ok(payouts()
                 .route("/transfers", post(transfer))
                 .route("/audit", get(audit))
                 .with_state(Bank { idempotency, pool }))
@@ -147,6 +148,12 @@ pub(crate) mod postgres {
         "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     );
 
+    const MODULES: [&str; 2] = [module_path!(), "ledger::payouts"];
+
+    fn payouts() -> Router<Bank> {
+        Router::new().route("/payouts", post(crate::payouts::pay_out))
+    }
+
     const BEGIN: &str = "BEGIN";
     const LOCK: &str = "SELECT pg_advisory_xact_lock(7236)";
 }
@@ -154,6 +161,13 @@ pub(crate) mod postgres {
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite {
     books!(Sqlite, SqliteStore, writer, "INTEGER PRIMARY KEY");
+
+    const MODULES: [&str; 1] = [module_path!()];
+
+    /// A file has one writer, so no step could be kept while a transaction is open.
+    fn payouts() -> Router<Bank> {
+        Router::new()
+    }
 
     const BEGIN: &str = "BEGIN IMMEDIATE";
     const LOCK: &str = "SELECT 1";

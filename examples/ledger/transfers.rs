@@ -1,10 +1,13 @@
 //! What is asked for and what is answered.
 
+use std::io;
+
 use axum::{
     extract::FromRequestParts,
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use idem_axum::StepError;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +47,8 @@ pub(crate) enum LedgerError {
     TooLow,
     #[error("there is no such account")]
     NoAccount,
+    #[error("the other bank cannot be reached")]
+    OtherBank(#[from] StepError<io::Error>),
     // `retries` finds a deadlock here.
     #[error("the books cannot be reached")]
     Database(#[from] sqlx::Error),
@@ -54,6 +59,8 @@ impl IntoResponse for LedgerError {
         let status = match &self {
             Self::NothingToDo | Self::NoAccount => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLow => StatusCode::PAYMENT_REQUIRED,
+            // Not recorded: a retry goes on from there. The debit is rolled back until then.
+            Self::OtherBank(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(error) => {
                 tracing::error!(%error);
                 StatusCode::INTERNAL_SERVER_ERROR

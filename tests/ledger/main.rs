@@ -14,3 +14,4 @@ mod bank;
 mod crowd;
 mod killed_backend;
 mod killed_service;
+mod payouts;
