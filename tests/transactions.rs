@@ -55,6 +55,18 @@ mod over_postgres {
     }
 }
 
+mod in_steps {
+    use idem_axum::Steps;
+
+    use super::*;
+
+    #[idempotent(ttl = "24h", scope = "global")]
+    pub(super) async fn both(tx: Tx<Sqlite>, steps: Steps) -> String {
+        drop(tx);
+        steps.key("k")
+    }
+}
+
 const MODULE: &str = concat!(module_path!(), "::over_sqlite");
 
 #[derive(Clone, FromRef)]
@@ -197,13 +209,19 @@ async fn a_store_that_cannot_have_the_transaction_is_refused_with_the_handlers_n
     let _ = over_postgres::other;
     let service = Service::start().await;
     let without = Idempotency::builder(MemoryStore::new()).build();
-    let other = Idempotency::builder(service.store.clone()).build();
+    let built_of = |module: &str| {
+        let module = format!("{}::{module}", module_path!());
+        Idempotency::builder(service.store.clone())
+            .only_modules([module])
+            .build()
+    };
+    let other = built_of("over_postgres");
     let problems = |built: Result<Idempotency, BuildError>| match built.unwrap_err() {
         BuildError::Endpoints(endpoints) => endpoints,
         error => panic!("{error}"),
     };
     let without = problems(without);
-    assert_eq!(without.len(), 2);
+    assert_eq!(without.len(), 3);
     for endpoint in &without {
         let text = endpoint.to_string();
         assert!(matches!(
@@ -225,6 +243,17 @@ async fn a_store_that_cannot_have_the_transaction_is_refused_with_the_handlers_n
     assert!(text.contains("over_postgres::other"), "{text}");
     assert!(
         text.contains("Tx<Postgres>") && text.contains("SqliteStore"),
+        "{text}"
+    );
+    let _ = in_steps::both;
+    let steps = problems(built_of("in_steps"));
+    let text = steps[0].to_string();
+    assert!(
+        matches!(steps[0].reason, EndpointProblem::StepsInTransaction { .. }),
+        "{text}"
+    );
+    assert!(
+        text.contains("in_steps::both") && text.contains("one writer"),
         "{text}"
     );
 }

@@ -88,3 +88,21 @@ async fn transfer(
     bank.move_money(&mut tx, user, order).await
 }"
 );
+
+snapshot!(
+    steps,
+    r#"ttl = "24h", scope = "user""#,
+    r"
+async fn check_out(steps: Steps, lease: Lease, Json(order): Json<Order>) -> Result<String, ApiError> {
+    Ok(steps.run(CHARGE, || charge(&order)).await?)
+}"
+);
+
+snapshot!(
+    a_transaction_with_steps,
+    r#"ttl = "24h", scope = "user", retries = 3"#,
+    r"
+async fn pay_out(mut tx: Tx<Postgres>, steps: Steps, Json(payout): Json<Payout>) -> Result<String, ApiError> {
+    Ok(steps.run(WIRE, || wire(&payout)).await?)
+}"
+);

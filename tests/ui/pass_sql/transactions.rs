@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use idem_axum::{Idempotency, Postgres, Sqlite, Tx, Writes, idempotent};
+use idem_axum::{Idempotency, Lease, Postgres, Sqlite, Steps, Tx, Writes, idempotent};
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, SqliteConnection};
 
@@ -98,6 +98,26 @@ async fn raw(mut tx: Tx<Sqlite>, body: Bytes) -> Result<Bytes, Failed> {
     Ok(body)
 }
 
+#[idempotent(ttl = "24h", scope = "global", on_crash = "refuse")]
+async fn with_steps(mut tx: Tx<Postgres>, steps: Steps, Json(payment): Json<Payment>) -> Result<String, Failed> {
+    sqlx::query("SELECT 1").execute(&mut *tx).await?;
+    let wired = steps.run("wire", || async { Ok::<_, Failed>(payment.id.clone()) }).await;
+    sqlx::query("SELECT 1").execute(&mut *tx).await?;
+    Ok(wired.unwrap_or_default())
+}
+
+#[idempotent(ttl = "24h", scope = "global", retries = 2)]
+async fn with_steps_again(
+    steps: Steps,
+    lease: Lease,
+    #[deferred] _expensive: Expensive,
+    mut tx: Tx<Postgres>,
+    Json(payment): Json<Payment>,
+) -> Result<String, Failed> {
+    sqlx::query("SELECT 1").execute(&mut *tx).await?;
+    Ok(format!("{} {} {}", payment.id, steps.attempt(), lease.attempt()))
+}
+
 struct Handlers;
 
 impl Handlers {
@@ -118,5 +138,7 @@ fn main() {
         .route("/middle/{id}", post(middle))
         .route("/last", post(last))
         .route("/raw", post(raw))
+        .route("/with-steps", post(with_steps))
+        .route("/with-steps-again", post(with_steps_again))
         .route("/method", post(Handlers::method));
 }
