@@ -24,7 +24,7 @@ const STEPS: [&str; 3] = ["reserve", "charge", "ship"];
 const ORDERS: usize = 16;
 
 /// Long enough for a busy machine to renew in, and short enough to wait for.
-const LEASE: &str = "1s";
+const LEASE: &str = "2s";
 
 /// Nodes of the checkout example over one store, each in the place of the one before.
 struct Shop {
@@ -88,14 +88,40 @@ fn borrowed<'a>(environment: &'a [(&'static str, String); 3]) -> [(&'static str,
         .map(|(name, value)| (*name, value.as_str()))
 }
 
-async fn killed_at_each_point(store: String) {
+struct Stores {
+    postgres: Postgres,
+    sqlite: tempfile::TempDir,
+    redis: Redis,
+}
+
+impl Stores {
+    async fn start() -> Self {
+        Self {
+            postgres: Postgres::start().await,
+            sqlite: tempfile::tempdir().unwrap(),
+            redis: Redis::start().await,
+        }
+    }
+
+    fn urls(&self) -> [String; 3] {
+        [
+            self.postgres.url(),
+            format!("sqlite:{}/shop.db", self.sqlite.path().display()),
+            self.redis.url(),
+        ]
+    }
+}
+
+async fn killed_at_each_point(name: &str, store: String) {
     let mut shop = Shop::open(store).await;
     let mut points = vec![("answer", "before")];
     for step in STEPS {
         points.extend([(step, "before"), (step, "within"), (step, "done")]);
     }
     for (step, point) in points {
-        let ids: Vec<_> = (0..ORDERS).map(|n| format!("{step}-{point}-{n}")).collect();
+        let ids: Vec<_> = (0..ORDERS)
+            .map(|n| format!("{name}-{step}-{point}-{n}"))
+            .collect();
         let stop = format!("{step}/{point}");
         let firsts = ids
             .iter()
@@ -133,13 +159,15 @@ async fn killed_at_each_point(store: String) {
 }
 
 /// Many orders at once, and the node is killed when the services have had so many calls.
-async fn killed_at_any_moment(store: String, seed: u64) {
+async fn killed_under_load(name: &str, store: String, seed: u64) {
     const ROUNDS: usize = 6;
     const KILLS: usize = 2;
     let mut random = StdRng::seed_from_u64(seed);
     let mut shop = Shop::open(store).await;
     for round in 0..ROUNDS {
-        let ids: Vec<_> = (0..ORDERS).map(|n| format!("round-{round}-{n}")).collect();
+        let ids: Vec<_> = (0..ORDERS)
+            .map(|n| format!("{name}-round-{round}-{n}"))
+            .collect();
         for _ in 0..KILLS {
             let before = shop.node.lines().len();
             let more = random.random_range(1..=ORDERS);
@@ -163,43 +191,30 @@ async fn killed_at_any_moment(store: String, seed: u64) {
                 assert_eq!(said, calls.last().unwrap().1, "{id} {service}");
             }
             // Each kill interrupts one step at the most, so that much may happen again and no more.
-            assert!(calls_in_all <= 3 + attempts - 1, "{id}: {effects:?}");
+            assert!(calls_in_all < 3 + attempts, "{id}: {effects:?}");
         }
     }
 }
 
+/// On each store, side by side: most of the time they wait for leases to lapse.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_postgres_killed_between_and_within_the_steps() {
-    let server = Postgres::start().await;
-    killed_at_each_point(server.url()).await;
+async fn killed_between_and_within_the_steps() {
+    let stores = Stores::start().await;
+    let [postgres, sqlite, redis] = stores.urls();
+    tokio::join!(
+        killed_at_each_point("postgres", postgres),
+        killed_at_each_point("sqlite", sqlite),
+        killed_at_each_point("redis", redis),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_sqlite_killed_between_and_within_the_steps() {
-    let directory = tempfile::tempdir().unwrap();
-    killed_at_each_point(format!("sqlite:{}/shop.db", directory.path().display())).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_redis_killed_between_and_within_the_steps() {
-    let server = Redis::start().await;
-    killed_at_each_point(server.url()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_postgres_killed_at_any_moment() {
-    let server = Postgres::start().await;
-    killed_at_any_moment(server.url(), 1).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_sqlite_killed_at_any_moment() {
-    let directory = tempfile::tempdir().unwrap();
-    killed_at_any_moment(format!("sqlite:{}/shop.db", directory.path().display()), 2).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_redis_killed_at_any_moment() {
-    let server = Redis::start().await;
-    killed_at_any_moment(server.url(), 3).await;
+async fn killed_at_any_moment() {
+    let stores = Stores::start().await;
+    let [postgres, sqlite, redis] = stores.urls();
+    tokio::join!(
+        killed_under_load("postgres", postgres, 1),
+        killed_under_load("sqlite", sqlite, 2),
+        killed_under_load("redis", redis, 3),
+    );
 }

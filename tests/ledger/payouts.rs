@@ -23,14 +23,14 @@ const POINTS: [&str; 5] = [
 
 /// Each debits an account of its own, so that none waits for another.
 const PAYERS: [&str; 4] = ["ana", "bob", "cleo", "dan"];
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 
 async fn node(books: &Books, before: Option<&Lab>) -> Lab {
     let url = books.url();
     let environment = [
         ("IDEM_STORE", url.as_str()),
         ("IDEM_STOPS", "yes"),
-        ("IDEM_LEASE", "1s"),
+        ("IDEM_LEASE", "2s"),
     ];
     match before {
         None => Lab::start_example("ledger", &environment).await,
