@@ -601,6 +601,19 @@ async fn a_lease_is_lost_when_another_takes_over_and_the_work_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_that_is_renewed_is_not_lost_however_long_the_work_takes() {
+    let node = Node::new();
+    let outcome = work(&node, |steps| async move {
+        let lease = steps.lease();
+        let lost = tokio::time::timeout(5 * LEASE, lease.lost()).await;
+        assert!(lost.is_err() && !lease.is_lost());
+        Ok("done".to_owned())
+    })
+    .await;
+    assert_eq!(ran(&outcome).2, Stored::Recorded);
+}
+
+#[tokio::test(start_paused = true)]
 async fn jobs_have_steps_too() {
     let store = ChaosStore::new(Arc::new(MemoryStore::new()));
     let runtime = Runtime::builder(store).build().unwrap();

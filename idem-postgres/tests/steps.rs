@@ -14,8 +14,8 @@ use std::{
 
 use bytes::Bytes;
 use idem_core::{
-    Call, Execution, Fingerprint, Finish, Operation, Overrides, Runtime, Slot, SlotState,
-    StepError, Steps, Stop, Store, StoreError, Stored, Worked, Writes,
+    Call, Execution, Fingerprint, Finish, Operation, Overrides, Renewal, Runtime, Slot, SlotState,
+    StepError, Steps, Stop, Store, StoreError, Stored, Worked, Writes, Written,
 };
 use idem_postgres::{Isolation, Postgres as Db, PostgresStore, Tx};
 use idem_servers::{Postgres, Proxy, until};
@@ -424,4 +424,30 @@ async fn hold(holder: &mut PgConnection, lock: bool) {
         "SELECT pg_advisory_unlock(77)"
     };
     sqlx::query(sql).execute(holder).await.unwrap();
+}
+
+/// As a completion whose commit waits for a standby has its row.
+#[tokio::test]
+async fn a_row_that_is_locked_holds_up_no_other_lease() {
+    let server = Postgres::start().await;
+    let store = common::store(&server).await;
+    let mut renewals = Vec::new();
+    for number in 1..=3 {
+        let grant = common::claimed(&store, common::request([number; 32])).await;
+        renewals.push(Renewal {
+            grant,
+            lease: LEASE,
+        });
+    }
+    let mut locked = store.pool().begin().await.unwrap();
+    sqlx::query("SELECT FROM idem.slots WHERE slot = $1 FOR UPDATE")
+        .bind([2_u8; 32].to_vec())
+        .execute(&mut *locked)
+        .await
+        .unwrap();
+    let answers = store.renew_many(&renewals).await.unwrap();
+    assert_eq!(answers, [Some(Written::Done), None, Some(Written::Done)]);
+    locked.rollback().await.unwrap();
+    let answers = store.renew_many(&renewals).await.unwrap();
+    assert_eq!(answers, [Some(Written::Done); 3]);
 }
