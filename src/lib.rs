@@ -132,7 +132,7 @@ pub use idem_core::{
     Cursor, Drained, Fence, Fingerprint, FingerprintBuilder, FingerprintError, IdempotencyKey,
     KeyError, Lease, ListQuery, OnCrash, OnStoreError, Once, OnceError, Operation, Overrides, Page,
     Policy, PolicyError, Resolution, Resolved, Retention, Runtime, Scope, ScopeError, Slot,
-    SlotState, SlotView, StateKind, StepError, Steps, StepsError, Store, StoreError,
+    SlotError, SlotState, SlotView, StateKind, StepError, Steps, StepsError, Store, StoreError,
     TransactionHandle, Transactional,
 };
 #[cfg(feature = "postgres")]

@@ -4,13 +4,18 @@
 //! same instant, retries with another payload, connections that end in mid-flight, another user's
 //! keys) and says for each promise of idempotency whether it holds.
 //!
-//! | exit code | meaning |
-//! | --- | --- |
-//! | 0 | nothing that was seen is wrong |
-//! | 1 | a promise is broken, or the service failed so that nobody can tell |
-//! | 2 | nothing was tested: usage, a target that is refused or not there, a request that it refuses |
+//! `idem list`, `inspect`, `stats`, `resolve` and `purge` are for who operates a service: they look at
+//! its store, end slots whose owner is gone, and delete what has expired.
+//!
+//! | exit code | `hammer` | the others |
+//! | --- | --- | --- |
+//! | 0 | nothing that was seen is wrong | done, or shown |
+//! | 1 | a promise is broken, or the service failed so that nobody can tell | not done: the slot is not there, has moved or is still owned, or the answer was no |
+//! | 2 | nothing was tested: usage, a target that is refused or not there, a request that it refuses | usage, or the store: not there, not reached, without its tables |
 
+mod given;
 mod hammer;
+mod operate;
 
 use std::{error::Error, process::ExitCode};
 
@@ -27,17 +32,20 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Hammer(Box<hammer::Args>),
+    #[command(flatten)]
+    Operate(operate::Command),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Hammer(args) => hammer::run(*args).await,
+    let done: Result<ExitCode, Box<dyn Error>> = match Cli::parse().command {
+        Command::Hammer(args) => hammer::run(*args).await.map_err(Box::from),
+        Command::Operate(command) => operate::run(command).await.map_err(Box::from),
     };
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", with_causes(&error));
+            eprintln!("error: {}", with_causes(&*error));
             ExitCode::from(2)
         }
     }

@@ -90,7 +90,7 @@ pub use self::{
         Replay, Runtime, RuntimeBuilder, StepError, Steps, StepsError, Stop, Stored, Worked,
     },
     scope::{Scope, ScopeError},
-    slot::{ShortSlot, Slot, SlotDeriver},
+    slot::{ShortSlot, Slot, SlotDeriver, SlotError},
     store::{
         Cursor, ListQuery, Page, Resolution, Resolved, SlotState, SlotView, StateKind, Store,
         StoreError,

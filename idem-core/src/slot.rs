@@ -3,6 +3,7 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
+    str::FromStr,
 };
 
 use hmac::{Hmac, KeyInit};
@@ -16,12 +17,23 @@ const SLOT_VERSION: u8 = 1;
 /// The name of a record in a store: 32 bytes from which neither the key nor
 /// the user can be read.
 ///
-/// `Display` is the 64 hexadecimal digits, `Debug` the first eight.
+/// `Display` is the 64 hexadecimal digits, `Debug` the first eight. [`FromStr`]
+/// reads the 64 digits back, upper case too.
+///
+/// ```
+/// # use idem_core::{IdempotencyKey, Operation, Scope, SlotDeriver};
+/// # let slot = SlotDeriver::new("shop").slot(
+/// #     &Operation::new("pay"), &Scope::GLOBAL, &IdempotencyKey::new("k-1")?);
+/// let typed = slot.to_string();
+/// assert_eq!(typed.parse(), Ok(slot));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot([u8; 32]);
 
 impl Slot {
-    /// A slot read back from a store or typed by an operator.
+    /// A slot read back from a store. One that an operator types is
+    /// [parsed](str::parse).
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -58,6 +70,54 @@ impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Slot({})", self.short())
     }
+}
+
+impl FromStr for Slot {
+    type Err = SlotError;
+
+    fn from_str(text: &str) -> Result<Self, SlotError> {
+        let mut bytes = [0; 32];
+        let mut digits = 0;
+        for (position, character) in text.chars().enumerate() {
+            let Some(value) = character.to_digit(16) else {
+                return Err(SlotError::NotHexadecimal {
+                    position,
+                    character,
+                });
+            };
+            if let Some(byte) = bytes.get_mut(position / 2) {
+                // A digit is less than 16.
+                *byte = *byte << 4 | value as u8;
+            }
+            digits += 1;
+        }
+        match digits {
+            64 => Ok(Self(bytes)),
+            digits => Err(SlotError::Length { digits }),
+        }
+    }
+}
+
+/// Why a text is no [`Slot`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SlotError {
+    /// There are fewer digits, or more.
+    #[error("a slot has 64 hexadecimal digits, this has {digits}; logs show only the first 8")]
+    Length {
+        /// How many it has.
+        digits: usize,
+    },
+    /// Something is no hexadecimal digit.
+    #[error(
+        "a slot has 64 hexadecimal digits and nothing else, this has {character:?} at {position}"
+    )]
+    NotHexadecimal {
+        /// Where it stands, in characters, counted from 0.
+        position: usize,
+        /// What stands there.
+        character: char,
+    },
 }
 
 /// The first eight hexadecimal digits of a [`Slot`], for logs and spans.
@@ -205,6 +265,40 @@ mod tests {
     }
     const GOLDEN_PLAIN: &str = "cef75cb537be517790c4783a867507a21b81c520c74b69f4510a64a69e4e106e";
     const GOLDEN_KEYED: &str = "240146c2dcb57274e58729ff02ead01dfb17560c798c0753c20b07e0b6889234";
+
+    #[test]
+    fn a_slot_comes_back_from_its_digits_of_either_case() {
+        let shown = slot(&SlotDeriver::new("n"), ["a", "b", "c", "d"]);
+        let text = shown.to_string();
+        assert_eq!(text.parse(), Ok(shown));
+        assert_eq!(text.to_uppercase().parse(), Ok(shown));
+        let counted: [u8; 32] = std::array::from_fn(|index| index as u8 * 8);
+        let counted = Slot::from_bytes(counted);
+        assert_eq!(counted.to_string().parse(), Ok(counted));
+    }
+
+    #[test]
+    fn what_is_no_slot_is_told_what_one_looks_like() {
+        let parse = |text: &str| text.parse::<Slot>().unwrap_err();
+        for digits in [0, 8, 63, 65, 128] {
+            assert_eq!(parse(&"a".repeat(digits)), SlotError::Length { digits });
+        }
+        for (text, position, character) in [
+            ("cef75cb5…", 8, '…'),
+            (" cef7", 0, ' '),
+            ("+f", 0, '+'),
+            ("0xcef7", 1, 'x'),
+        ] {
+            let padded = format!("{text}{}", "0".repeat(64 - text.chars().count()));
+            let error = SlotError::NotHexadecimal {
+                position,
+                character,
+            };
+            assert_eq!(parse(text), error);
+            assert_eq!(parse(&padded), error);
+            assert!(error.to_string().contains("64 hexadecimal digits"));
+        }
+    }
 
     #[test]
     fn moving_bytes_between_parts_gives_another_slot() {

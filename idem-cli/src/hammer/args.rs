@@ -1,11 +1,12 @@
 //! The command line of `idem hammer`.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 use url::Url;
 
 use super::rules::Rule;
+use crate::given::{Data, Header};
 
 /// Break a service of your own on purpose: which promises of idempotency does it keep?
 ///
@@ -119,70 +120,8 @@ Exit codes: 0 nothing that was seen is wrong, 1 something is VIOLATED or inconcl
 Redirects are not followed and proxies not used. A certificate is verified against the system's
 roots; name a private one's authority in the environment as SSL_CERT_FILE.";
 
-/// One `Name: value`.
-#[derive(Debug, Clone)]
-pub(crate) struct Header {
-    pub(crate) name: HeaderName,
-    pub(crate) value: HeaderValue,
-}
-
-impl FromStr for Header {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text
-            .split_once(':')
-            .ok_or("write it as `Name: value`, with a colon")?;
-        let name = HeaderName::from_str(name.trim()).map_err(|error| error.to_string())?;
-        if ["content-length", "transfer-encoding", "connection"].contains(&name.as_str()) {
-            return Err(format!("`{name}` is the client's own business"));
-        }
-        let mut value = HeaderValue::from_str(value.trim()).map_err(|error| error.to_string())?;
-        // Credentials, often: whatever prints headers must not print these.
-        value.set_sensitive(true);
-        Ok(Self { name, value })
-    }
-}
-
-/// A body from the command line or a file.
-#[derive(Debug, Clone)]
-pub(crate) struct Data(pub(crate) Vec<u8>);
-
-impl FromStr for Data {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix('@') {
-            None => Ok(Self(text.as_bytes().to_vec())),
-            Some(path) => std::fs::read(Path::new(path))
-                .map(Self)
-                .map_err(|error| format!("cannot read `{path}`: {error}")),
-        }
-    }
-}
-
 impl Args {
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout.into()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_needs_a_colon_and_leaves_the_framing_alone() {
-        let header: Header = "Authorization: Bearer a:b".parse().unwrap();
-        assert_eq!(header.name, "authorization");
-        assert_eq!(header.value, "Bearer a:b");
-        assert!("Authorization".parse::<Header>().is_err());
-        assert!("Content-Length: 3".parse::<Header>().is_err());
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_is_named() {
-        let error = "@/no/such/file".parse::<Data>().unwrap_err();
-        assert!(error.contains("/no/such/file"), "{error}");
     }
 }

@@ -4,12 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use serde_json::Value;
 
-use super::{
-    args::{Args, Header},
-    change,
-    error::HammerError,
-    target::Target,
-};
+use super::{args::Args, change, error::HammerError, target::Target};
+use crate::given::Header;
 
 /// How many derived payloads are tried before the rule is given up.
 const CANDIDATES: usize = 4;
