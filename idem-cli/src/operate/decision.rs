@@ -37,7 +37,8 @@ const NEVER: [HeaderName; 8] = [
 #[command(group(ArgGroup::new("record").args(["status", "value"])))]
 pub(crate) struct DecisionArgs {
     /// The effect did not happen: a retry may run
-    #[arg(long)]
+    // `requires` below does not see to it: clap does not require what conflicts.
+    #[arg(long, conflicts_with_all = ["status", "headers", "body", "value", "grace"])]
     release: bool,
 
     /// The effect happened: retries get this answer. Needs --status, or --value
@@ -58,7 +59,7 @@ pub(crate) struct DecisionArgs {
     body: Option<Data>,
 
     /// The result of a job (`once`) instead of an answer: JSON, or `@FILE`
-    #[arg(long, value_name = "JSON", requires = "complete")]
+    #[arg(long, value_name = "JSON", requires = "complete", conflicts_with_all = ["headers", "body"])]
     value: Option<Data>,
 
     /// How long retries get the answer; or, of a release, how long the slot waits for one
@@ -66,7 +67,7 @@ pub(crate) struct DecisionArgs {
     ttl: humantime::Duration,
 
     /// How long the answer is kept after its ttl [default: 24h]
-    #[arg(long, value_name = "TIME", conflicts_with = "release")]
+    #[arg(long, value_name = "TIME")]
     grace: Option<humantime::Duration>,
 }
 
@@ -235,6 +236,10 @@ mod tests {
             &["--complete"],
             &["--complete", "--status", "201", "--value", "1"],
             &["--release", "--status", "201"],
+            &["--release", "--value", "1"],
+            &["--release", "--body", "x"],
+            &["--release", "--header", "a: b"],
+            &["--complete", "--body", "x"],
             &["--release", "--grace", "1h"],
             &["--complete", "--value", "1", "--body", "x"],
             &["--status", "201"],

@@ -20,9 +20,6 @@ use super::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    which: WhichArgs,
-
     /// Print the recorded answer too: status, headers, body
     #[arg(long)]
     show_answer: bool,
@@ -30,6 +27,9 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    which: WhichArgs,
 
     #[command(flatten)]
     store: StoreArgs,

@@ -105,7 +105,6 @@ impl Counts {
             table.row([name.to_owned(), number, note]);
         };
         let note = |is_there: bool, text: String| if is_there { text } else { String::new() };
-        row("store", self.store.clone(), String::new());
         row("slots", self.slots.to_string(), String::new());
         let in_flight = format!(
             "the shortest lease has {} left, the highest attempt is {}",
@@ -142,7 +141,7 @@ impl Counts {
             note(self.completed > 0, completed),
         );
         row("released", self.released.to_string(), String::new());
-        table.render()
+        format!("{}\n\n{}", self.store, table.render())
     }
 }
 

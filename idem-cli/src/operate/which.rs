@@ -17,7 +17,7 @@ const CANDIDATES: usize = 20;
 #[command(next_help_heading = "Which slot")]
 pub(crate) struct WhichArgs {
     /// Its 64 hexadecimal digits, or at least the first 8, which are what logs show
-    #[arg(required_unless_present = "operation")]
+    #[arg(help_heading = None)]
     slot: Option<Digits>,
 
     /// The operation of the key: `POST /payments`, as the route is written; or a job's name
