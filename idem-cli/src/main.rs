@@ -33,14 +33,14 @@ struct Cli {
 enum Command {
     Hammer(Box<hammer::Args>),
     #[command(flatten)]
-    Operate(operate::Command),
+    Operate(Box<operate::Command>),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done: Result<ExitCode, Box<dyn Error>> = match Cli::parse().command {
         Command::Hammer(args) => hammer::run(*args).await.map_err(Box::from),
-        Command::Operate(command) => operate::run(command).await.map_err(Box::from),
+        Command::Operate(command) => operate::run(*command).await.map_err(Box::from),
     };
     match done {
         Ok(code) => code,

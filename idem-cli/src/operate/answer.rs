@@ -28,14 +28,16 @@ pub(crate) enum Answer {
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
 pub(crate) enum Body {
     /// In UTF-8.
-    Body(String),
+    #[serde(rename = "body")]
+    Text(String),
     /// Anything else.
-    BodyBase64(String),
+    #[serde(rename = "body_base64")]
+    Base64(String),
     /// It was too large or streamed, and had so many bytes, if that was known.
-    BodyNotRetained { bytes: Option<u64> },
+    #[serde(rename = "body_not_retained")]
+    NotRetained { bytes: Option<u64> },
 }
 
 impl Answer {
@@ -53,7 +55,7 @@ impl Answer {
                     .collect(),
                 body: match body {
                     RecordedBody::Full(bytes) => Body::of(&bytes),
-                    RecordedBody::NotRetained { length } => Body::BodyNotRetained { bytes: length },
+                    RecordedBody::NotRetained { length } => Body::NotRetained { bytes: length },
                 },
             },
             Ok(Record::Value(bytes)) => Self::Value {
@@ -89,18 +91,18 @@ impl Answer {
 impl Body {
     fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self::Body(text.to_owned()),
-            Err(_) => Self::BodyBase64(STANDARD.encode(bytes)),
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Base64(STANDARD.encode(bytes)),
         }
     }
 
     fn render(&self) -> String {
         match self {
-            Self::Body(text) if text.is_empty() => "(no body)\n".to_owned(),
-            Self::Body(text) => harmless(text) + "\n",
-            Self::BodyBase64(text) => format!("(in base64) {text}\n"),
-            Self::BodyNotRetained { bytes: None } => "(the body was not kept)\n".to_owned(),
-            Self::BodyNotRetained { bytes: Some(bytes) } => {
+            Self::Text(text) if text.is_empty() => "(no body)\n".to_owned(),
+            Self::Text(text) => harmless(text) + "\n",
+            Self::Base64(text) => format!("(in base64) {text}\n"),
+            Self::NotRetained { bytes: None } => "(the body was not kept)\n".to_owned(),
+            Self::NotRetained { bytes: Some(bytes) } => {
                 format!("(the body of {} was not kept)\n", count(*bytes, "byte"))
             }
         }

@@ -41,7 +41,7 @@ pub(crate) use error::OperateError;
 pub(crate) enum Command {
     Inspect(inspect::Args),
     List(list::Args),
-    Resolve(Box<resolve::Args>),
+    Resolve(resolve::Args),
     Stats(stats::Args),
     Purge(purge::Args),
 }
@@ -54,7 +54,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, OperateError> {
     let done = match command {
         Command::Inspect(args) => inspect::run(args).await,
         Command::List(args) => list::run(args).await,
-        Command::Resolve(args) => resolve::run(*args).await,
+        Command::Resolve(args) => resolve::run(args).await,
         Command::Stats(args) => stats::run(args).await,
         Command::Purge(args) => purge::run(args).await,
     }?;

@@ -42,7 +42,8 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Redis deletes by itself, so there is nothing to do.
+Redis deletes by itself, so there is nothing to do. At PostgreSQL a slot that ended early stays until
+the time that its claim has foreseen, so there may be nothing to delete although slots have expired.
 
 Exit codes: 0 deleted, or nothing to do; 2 usage or the store.";
 

@@ -124,7 +124,7 @@ impl Counts {
             ),
         };
         row("lapsed", self.lapsed.to_string(), lapsed);
-        let unknown = "wait for an operator: idem list --state unknown".to_owned();
+        let unknown = "nobody takes over: idem list --state unknown".to_owned();
         row(
             "unknown",
             self.unknown.to_string(),

@@ -152,7 +152,10 @@ impl StoreArgs {
                 (Runtimes::over(store), SLOTS_OF_A_TABLE, reaping)
             }
             Address::Redis(url) => {
-                let mut builder = RedisStore::builder(url);
+                // What it drops when its memory is full is between it and the service.
+                let mut builder = RedisStore::builder(url)
+                    .command_timeout(TRY)
+                    .allow_eviction();
                 if let Some(namespace) = &self.redis_namespace {
                     builder = builder.namespace(namespace);
                 }

@@ -7,7 +7,7 @@ pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
     pub(crate) fn with_head<const N: usize>(head: [&str; N]) -> Self {
-        Self(vec![head.map(str::to_owned).to_vec()])
+        Self(vec![Vec::from(head.map(str::to_owned))])
     }
 
     /// Of names and what they are.
@@ -16,7 +16,7 @@ impl Table {
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.0.push(cells.to_vec());
+        self.0.push(Vec::from(cells));
     }
 
     pub(crate) fn fact(&mut self, name: &str, what: impl Into<String>) {

@@ -1,6 +1,8 @@
 //! `list`, `inspect` and `stats`, on slots of every state.
 
-use idem_core::{Claim, Slot, Store};
+use idem_core::{Claim, OnCrash, Slot, Store};
+use idem_redis::RedisStore;
+use idem_servers::{Cluster, Redis, Sentinels};
 use serde_json::{Value, json};
 
 use crate::{
@@ -144,7 +146,7 @@ async fn counts(url: &str) {
     let bytes = 2 * slots::answer().len();
     run.says("slots      6\n");
     run.says("in flight  1  the shortest lease has 59m");
-    run.says("unknown    1  wait for an operator");
+    run.says("unknown    1  nobody takes over");
     run.says(&format!(
         "completed  2  {bytes} bytes of records, 1 expired"
     ));
@@ -170,7 +172,7 @@ async fn tells_apart_what_begins_alike(store: &impl Store, url: &str) {
         Slot::from_bytes(bytes)
     });
     for slot in alike {
-        let request = slots::request(slot, slots::HOUR, idem_core::OnCrash::TakeOver);
+        let request = slots::request(slot, slots::HOUR, OnCrash::TakeOver);
         slots::claim(store, request).await;
     }
     let (run, seen) = idem_json(&["inspect", "ABABABAB", "--store", url]).await;
@@ -223,7 +225,7 @@ async fn more_than_a_page_is_listed_and_counted() {
         let mut bytes = [0; 32];
         bytes[..2].copy_from_slice(&number.to_be_bytes());
         let slot = Slot::from_bytes(bytes);
-        let request = slots::request(slot, slots::HOUR, idem_core::OnCrash::TakeOver);
+        let request = slots::request(slot, slots::HOUR, OnCrash::TakeOver);
         slots::claim(&kept.store, request).await;
     }
     let (_, all) = idem_json(&["list", "--all", "--store", &kept.url]).await;
@@ -250,4 +252,37 @@ async fn an_empty_store_says_so() {
     assert_eq!(run.stdout, "There are no slots in this state.\n");
     let run = idem(&["stats", "--store", &kept.url]).await;
     run.says("slots      0");
+}
+
+#[tokio::test]
+async fn a_cluster_is_one_store() {
+    let cluster = Cluster::start().await;
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    // They are spread over its masters.
+    for n in 1..=30 {
+        slots::in_flight(&store, n).await;
+    }
+    let (run, counts) = idem_json(&["stats", "--store", &cluster.url()]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(counts["in_flight"], 30);
+}
+
+#[tokio::test]
+async fn the_sentinels_master_is_the_store() {
+    let sentinels = Sentinels::start(false).await;
+    let store = RedisStore::connect(&sentinels.url()).await.unwrap();
+    slots::unknown(&store, 1).await;
+    let (run, unknown) = idem_json(&["list", "--store", &sentinels.url()]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(unknown[0]["state"], "unknown");
+}
+
+#[tokio::test]
+async fn a_server_that_evicts_can_be_looked_at() {
+    let directives = [("maxmemory", "100mb"), ("maxmemory-policy", "allkeys-lru")];
+    let redis = Redis::start_with(&directives).await;
+    let store = RedisStore::builder(redis.url()).allow_eviction();
+    slots::unknown(&store.connect().await.unwrap(), 1).await;
+    let (_, unknown) = idem_json(&["list", "--store", &redis.url()]).await;
+    assert_eq!(unknown[0]["slot"], digits(1));
 }

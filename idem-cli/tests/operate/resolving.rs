@@ -4,7 +4,7 @@ use idem_core::{
     Claim, FingerprintBuilder, IdempotencyKey, OnCrash, Operation, Overrides, Runtime, Scope,
     StateKind, Store,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     slots::{self, HOUR, digits, fence_of, kind_of, slot},
@@ -189,6 +189,20 @@ async fn who_was_quicker_while_it_asked_wins() {
         Some(StateKind::InFlight)
     );
     assert_eq!(fence_of(&kept.store, 1).await.get(), 2);
+}
+
+#[tokio::test]
+async fn the_question_leaves_stdout_to_the_document() {
+    let kept = stores::sqlite().await;
+    slots::unknown(&kept.store, 1).await;
+    let one = digits(1);
+    let args = resolve(&one, "1", &kept.url, &["--release", "--json"]);
+    let mut asked = AtTerminal::start(&args);
+    asked.until_asked("[y/N]").await;
+    let run = asked.answer("y").await;
+    run.complains("state    unknown");
+    let done: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(done["outcome"], "done");
 }
 
 /// The slot is at work, so there is nothing to ask.
