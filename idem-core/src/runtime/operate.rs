@@ -84,6 +84,12 @@ impl Runtime {
             outcome,
             "an operator resolves a slot"
         );
-        resolved.map_err(|failed| failed.error)
+        resolved.map_err(|failed| {
+            if failed.maybe_applied && !failed.error.is_ambiguous() {
+                // The last try was certainly not applied, and one before it perhaps was.
+                return StoreError::Interrupted(Box::new(failed.error));
+            }
+            failed.error
+        })
     }
 }
