@@ -614,6 +614,32 @@ async fn a_lease_that_is_renewed_is_not_lost_however_long_the_work_takes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_work_has_left_behind_begins_no_step_when_it_has_ended() {
+    let (node, world) = (Node::new(), World::default());
+    let left_behind = world.clone();
+    let outcome = work(&node, move |steps| async move {
+        let (world, task_steps) = (left_behind.clone(), steps.clone());
+        tokio::spawn(async move {
+            world.pause().await;
+            let error = world.step(&task_steps, "mail").await.unwrap_err();
+            assert!(
+                matches!(error, StepError::Steps(StepsError::Over { .. })),
+                "{error}"
+            );
+            task_steps.lease().lost().await;
+            world.happens("told");
+        });
+        left_behind.until_paused(1).await;
+        Err(StepError::Work(Declined))
+    })
+    .await;
+    assert_eq!(ran(&outcome).2, Stored::Released);
+    world.go_on();
+    until(|| world.count("told") == 1).await;
+    assert_eq!(world.count("mail"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn jobs_have_steps_too() {
     let store = ChaosStore::new(Arc::new(MemoryStore::new()));
     let runtime = Runtime::builder(store).build().unwrap();

@@ -238,6 +238,7 @@ impl Beside<'_> {
                 Round::Over(execution) => return execution,
                 Round::Release(execution) => break execution,
                 Round::GaveWay(error) if left == 0 => break Execution::NotCommitted(error),
+                // What this run has left behind may go on beside the next: they are one claim.
                 Round::GaveWay(_) => {
                     left -= 1;
                     tracing::debug!(operation = %self.call.operation, left, "gave way to another transaction, running again");
@@ -263,6 +264,7 @@ impl Beside<'_> {
             return Round::Release(not_committed("it is another database's transaction"));
         };
         let worked = AssertUnwindSafe(running).catch_unwind().await;
+        steps.end();
         let Some(transaction) = give_back() else {
             // It cannot be committed any more, and is rolled back when it is dropped.
             let kept = "the work has kept its transaction: give it to nothing that outlives it";

@@ -50,6 +50,8 @@ struct State {
     /// read before the store was asked. `None`: for ever.
     sure_until: Option<Instant>,
     is_fenced: bool,
+    /// The work has ended, and its claim with it.
+    is_over: bool,
 }
 
 impl Held {
@@ -81,6 +83,7 @@ impl Held {
             state: Mutex::new(State {
                 sure_until,
                 is_fenced: false,
+                is_over: false,
             }),
             changed: Notify::new(),
         })
@@ -113,14 +116,31 @@ impl Held {
         self.changed.notify_waiters();
     }
 
+    /// The work has ended: nothing may begin under its claim any more.
+    pub(crate) fn over(&self) {
+        self.lock().is_over = true;
+        self.changed.notify_waiters();
+    }
+
+    /// The work begins again under the same claim.
+    pub(crate) fn goes_on(&self) {
+        self.lock().is_over = false;
+    }
+
     pub(crate) fn is_fenced(&self) -> bool {
         self.lock().is_fenced
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().is_over
     }
 
     /// Whether nobody can have taken over.
     pub(crate) fn is_sure(&self) -> bool {
         let state = self.lock();
-        !state.is_fenced && state.sure_until.is_none_or(|until| Instant::now() < until)
+        !state.is_fenced
+            && !state.is_over
+            && state.sure_until.is_none_or(|until| Instant::now() < until)
     }
 }
 
@@ -146,7 +166,8 @@ impl Lease {
 
     /// Whether this may not be the only execution any more: another has taken
     /// over, or the store has confirmed the lease for so long no more that one may
-    /// have. The latter can change back, when the store answers again.
+    /// have; the latter can change back, when the store answers again. It is lost,
+    /// too, once the work has ended, for whatever it has left behind.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         !self.0.is_sure()
@@ -163,11 +184,11 @@ impl Lease {
     pub async fn lost(&self) {
         loop {
             let changed = self.0.changed.notified();
-            let (is_fenced, sure_until) = {
+            let (is_gone, sure_until) = {
                 let state = self.0.lock();
-                (state.is_fenced, state.sure_until)
+                (state.is_fenced || state.is_over, state.sure_until)
             };
-            if is_fenced {
+            if is_gone {
                 return;
             }
             match sure_until {

@@ -339,6 +339,9 @@ async fn run<A>(
     steps: Option<&Steps>,
 ) -> Execution<A> {
     let worked = AssertUnwindSafe(work).catch_unwind().await;
+    if let Some(steps) = steps {
+        steps.end();
+    }
     if let (Ok(_), Some(stop)) = (&worked, steps.and_then(Steps::stopped)) {
         let stopped = Execution::Stopped(stop);
         return hold.give_back(inner, call, stopped).await;

@@ -21,6 +21,14 @@ pub enum StepsError {
     /// Another execution has taken over: going on would do everything twice.
     #[error("another execution has taken over; end this one")]
     Fenced,
+    /// The work has ended, and left something behind that goes on with its steps.
+    #[error(
+        "the execution has ended before the step \"{step}\" began; await all steps before the work ends"
+    )]
+    Over {
+        /// Which step.
+        step: String,
+    },
     /// The store does not say whether the claim still holds, or has not kept the
     /// result. A retry goes on from the last step that was kept.
     #[error("the store failed at the step \"{step}\"")]

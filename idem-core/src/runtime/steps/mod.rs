@@ -223,6 +223,12 @@ impl Steps {
     /// The work runs once more within its claim: what it has finished stays so.
     pub(crate) fn begin_again(&self) {
         self.0.progress().begin_again();
+        self.0.held.goes_on();
+    }
+
+    /// The work has ended: what it has left behind can begin no step any more.
+    pub(crate) fn end(&self) {
+        self.0.held.over();
     }
 
     /// Why the work had to end, if it had to.
@@ -319,6 +325,11 @@ impl Shared {
         let (Some(grant), Some(commands)) = (self.held.grant(), &self.commands) else {
             return Ok(());
         };
+        if self.held.is_over() {
+            return Err(StepsError::Over {
+                step: name.to_owned(),
+            });
+        }
         if self.held.is_sure() {
             return Ok(());
         }
