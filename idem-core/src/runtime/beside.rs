@@ -18,23 +18,21 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio::time::{Instant, sleep};
-use tracing::{Instrument, Span};
+use tokio::time::sleep;
+use tracing::Span;
 
 use super::{
     Inner, Runtime,
-    admit::{Admission, admit, settle},
+    admit::Admission,
     hold::Hold,
-    rescue::{Engaged, Rescue},
+    rescue::Engaged,
     run::{Won, instead, recorded_by_another},
     steps::Steps,
     transact::{GiveBack, Worked, conclude, handle_to, not_committed},
 };
 use crate::{
-    Call, Claim, ClaimRequest, Claimed, Concluded, Ending, Execution, Finish, OwnerId, Replay,
-    SlotState, StoreError, Stored, TransactionHandle, Transactions, Written,
-    backoff::Backoff,
-    telemetry::{self, InFlight},
+    Call, ClaimRequest, Claimed, Concluded, Ending, Execution, Finish, OwnerId, Replay, SlotState,
+    StoreError, Stored, TransactionHandle, Transactions, Written, backoff::Backoff, telemetry,
     transaction::AnyTransaction,
 };
 
@@ -109,19 +107,15 @@ impl Runtime {
         self.execute_beside(call, retries, work)
     }
 
-    /// Compiled once for each type of answer.
     fn execute_beside<A: Send + 'static>(
         &self,
         call: Call,
         retries: u32,
         work: Work<A>,
     ) -> impl Future<Output = Execution<A>> + Send + use<A> {
-        let engaged = Engaged::default();
-        let span = telemetry::span(&call);
-        let inner = Arc::clone(&self.inner);
-        let carrier = inner.carrier.clone();
-        let protected = protect(inner, call, retries, work, engaged.clone(), span.clone());
-        Rescue::new(Box::pin(protected.instrument(span)), engaged, carrier)
+        self.guarded(call, move |inner, call, engaged, span| {
+            protect(inner, call, retries, work, engaged, span)
+        })
     }
 }
 
@@ -133,24 +127,18 @@ async fn protect<A>(
     engaged: Engaged,
     span: Span,
 ) -> Execution<A> {
-    let _token = inner.tracker.token();
-    let _in_flight = InFlight::start(&call.operation);
-    let execution = match &inner.transactions {
-        Some(transactions) => {
-            let beside = Beside {
-                inner: &inner,
-                transactions,
-                call: &call,
-                request: call.claim_request(OwnerId::random()),
-            };
-            beside.claim_and_run(retries, work, &engaged, &span).await
-        }
-        None => Execution::StoreFailed(StoreError::Refused {
+    let Some(transactions) = &inner.transactions else {
+        return Execution::StoreFailed(StoreError::Refused {
             reason: "it has no transactions".to_owned(),
-        }),
+        });
     };
-    telemetry::finished(&span, &call.operation, &execution);
-    execution
+    let beside = Beside {
+        inner: &inner,
+        transactions,
+        call: &call,
+        request: call.claim_request(OwnerId::random()),
+    };
+    beside.claim_and_run(retries, work, &engaged, &span).await
 }
 
 struct Beside<'a> {
@@ -177,27 +165,10 @@ impl Beside<'_> {
         engaged: &Engaged,
         span: &Span,
     ) -> Execution<A> {
-        let claim = || async {
-            let sent = Instant::now();
-            Ok(match self.inner.commands.claim(self.request).await? {
-                Claim::Claimed(claimed) => Ok(Won::new(
-                    self.inner,
-                    self.call,
-                    &self.request,
-                    claimed,
-                    sent,
-                    true,
-                )),
-                claim => Err(claim),
-            })
-        };
-        let won = match admit(self.inner, self.call, engaged, claim).await {
+        let won = match Won::claim(self.inner, self.call, engaged, &self.request, true).await {
             Admission::Won(won) => won,
             Admission::Lost(rivals) => return rivals.into(),
             Admission::StoreFailed(failed) => {
-                if failed.maybe_applied {
-                    settle(self.inner, self.request);
-                }
                 let error = failed.error;
                 tracing::warn!(operation = %self.call.operation, %error, "refused: the store did not take the claim");
                 return Execution::StoreFailed(error);

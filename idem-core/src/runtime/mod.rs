@@ -4,6 +4,7 @@ mod admit;
 mod beside;
 mod commands;
 mod erased;
+mod guard;
 mod heartbeat;
 mod hold;
 mod lease;

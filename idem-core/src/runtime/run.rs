@@ -5,22 +5,19 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::{
     Inner, Runtime,
     admit::{Admission, Rivals, admit, settle},
     hold::{Ended, Hold},
     lease::Held,
-    rescue::{Engaged, Rescue},
+    rescue::Engaged,
     steps::{Steps, Stop},
 };
 use crate::{
     Claim, ClaimRequest, Claimed, Fingerprint, Grant, OnStoreError, Operation, OwnerId, Settings,
-    Slot, SlotState, StoreError,
-    backoff::Backoff,
-    clock::after,
-    telemetry::{self, InFlight},
+    Slot, SlotState, StoreError, backoff::Backoff, clock::after, telemetry,
 };
 
 /// One intent that arrived: what it is called, what it asks, how it is treated.
@@ -207,19 +204,14 @@ impl Runtime {
         self.execute_work(call, Work::InSteps(work))
     }
 
-    /// Compiled once for each type of answer.
     fn execute_work<A: Send + 'static>(
         &self,
         call: Call,
         work: Work<A>,
     ) -> impl Future<Output = Execution<A>> + Send + use<A> {
-        let engaged = Engaged::default();
-        let span = telemetry::span(&call);
-        let inner = Arc::clone(&self.inner);
-        let carrier = inner.carrier.clone();
-        let protected = protect(inner, call, work, engaged.clone(), span.clone());
-        let future = protected.instrument(span);
-        Rescue::new(Box::pin(future), engaged, carrier)
+        self.guarded(call, |inner, call, engaged, span| {
+            protect(inner, call, work, engaged, span)
+        })
     }
 }
 
@@ -230,47 +222,24 @@ async fn protect<A>(
     engaged: Engaged,
     span: Span,
 ) -> Execution<A> {
-    let _token = inner.tracker.token();
-    let _in_flight = InFlight::start(&call.operation);
     let request = call.claim_request(OwnerId::random());
     let has_steps = matches!(work, Work::InSteps(_));
-    let claim = || async {
-        let sent = Instant::now();
-        Ok(match inner.commands.claim(request).await? {
-            Claim::Claimed(claimed) => {
-                Ok(Won::new(&inner, &call, &request, claimed, sent, has_steps))
-            }
-            claim => Err(claim),
-        })
-    };
-    let execution = match admit(&inner, &call, &engaged, claim).await {
-        Admission::Won(won) => {
-            let Won {
-                hold,
-                held,
-                claimed,
-            } = won;
-            let Claimed {
-                attempt,
-                taken_over,
-                checkpoints,
-                ..
-            } = claimed;
-            telemetry::claimed(&span, &call, attempt, taken_over);
-            let steps = held.map(|held| Steps::of(held, &call, &inner.commands, checkpoints));
+    match Won::claim(&inner, &call, &engaged, &request, has_steps).await {
+        Admission::Won(Won {
+            hold,
+            held,
+            claimed,
+        }) => {
+            let attempt = claimed.attempt;
+            telemetry::claimed(&span, &call, attempt, claimed.taken_over);
+            let steps =
+                held.map(|held| Steps::of(held, &call, &inner.commands, claimed.checkpoints));
             let work = work.start(steps.as_ref());
             run(&inner, &call, hold, attempt, work, steps.as_ref()).await
         }
         Admission::Lost(rivals) => rivals.into(),
-        Admission::StoreFailed(failed) => {
-            if failed.maybe_applied {
-                settle(&inner, request);
-            }
-            without_store(&call, failed.error, work, &engaged).await
-        }
-    };
-    telemetry::finished(&span, &call.operation, &execution);
-    execution
+        Admission::StoreFailed(failed) => without_store(&call, failed.error, work, &engaged).await,
+    }
 }
 
 impl<A> Work<A> {
@@ -293,7 +262,33 @@ pub(super) struct Won {
 }
 
 impl Won {
-    pub(super) fn new(
+    /// Claims the call's slot, and waits for it where the call says so.
+    pub(super) async fn claim(
+        inner: &Arc<Inner>,
+        call: &Call,
+        engaged: &Engaged,
+        request: &ClaimRequest,
+        has_steps: bool,
+    ) -> Admission<Self> {
+        let claim = || async {
+            let sent = Instant::now();
+            Ok(match inner.commands.claim(*request).await? {
+                Claim::Claimed(claimed) => {
+                    Ok(Self::new(inner, call, request, claimed, sent, has_steps))
+                }
+                claim => Err(claim),
+            })
+        };
+        let admission = admit(inner, call, engaged, claim).await;
+        if let Admission::StoreFailed(failed) = &admission
+            && failed.maybe_applied
+        {
+            settle(inner, *request);
+        }
+        admission
+    }
+
+    fn new(
         inner: &Arc<Inner>,
         call: &Call,
         request: &ClaimRequest,

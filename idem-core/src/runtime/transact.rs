@@ -5,24 +5,20 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, sleep};
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::{
     Inner, Runtime,
     admit::{Admission, admit},
     commands::Failed,
-    rescue::{Engaged, Rescue},
+    rescue::Engaged,
     run::recorded_by_another,
     waiters::Owning,
 };
 use crate::{
     Begun, Call, Claim, ClaimRequest, Claimed, Concluded, Ending, Execution, Finish, Grant,
     OwnerId, Replay, Slot, StoreError, Stored, TransactionHandle, Transactions, Writes,
-    backoff::Backoff,
-    clock::after,
-    lend,
-    telemetry::{self, InFlight},
-    transaction::AnyTransaction,
+    backoff::Backoff, clock::after, lend, telemetry, transaction::AnyTransaction,
 };
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -109,19 +105,15 @@ impl Runtime {
         self.execute_boxed(call, retries, work)
     }
 
-    /// Compiled once for each type of answer.
     fn execute_boxed<A: Send + 'static>(
         &self,
         call: Call,
         retries: u32,
         work: Work<A>,
     ) -> impl Future<Output = Execution<A>> + Send + use<A> {
-        let engaged = Engaged::default();
-        let span = telemetry::span(&call);
-        let inner = Arc::clone(&self.inner);
-        let carrier = inner.carrier.clone();
-        let protected = protect(inner, call, retries, work, engaged.clone(), span.clone());
-        Rescue::new(Box::pin(protected.instrument(span)), engaged, carrier)
+        self.guarded(call, move |inner, call, engaged, span| {
+            protect(inner, call, retries, work, engaged, span)
+        })
     }
 }
 
@@ -144,24 +136,18 @@ async fn protect<A>(
     engaged: Engaged,
     span: Span,
 ) -> Execution<A> {
-    let _token = inner.tracker.token();
-    let _in_flight = InFlight::start(&call.operation);
-    let execution = match &inner.transactions {
-        Some(transactions) => {
-            let transacting = Transacting {
-                inner: &inner,
-                transactions,
-                call: &call,
-                span: &span,
-            };
-            transacting.run(retries, work, &engaged).await
-        }
-        None => Execution::StoreFailed(StoreError::Refused {
+    let Some(transactions) = &inner.transactions else {
+        return Execution::StoreFailed(StoreError::Refused {
             reason: "it has no transactions".to_owned(),
-        }),
+        });
     };
-    telemetry::finished(&span, &call.operation, &execution);
-    execution
+    let transacting = Transacting {
+        inner: &inner,
+        transactions,
+        call: &call,
+        span: &span,
+    };
+    transacting.run(retries, work, &engaged).await
 }
 
 struct Transacting<'a> {

@@ -1,0 +1,46 @@
+//! What every execution has around it, whichever way it goes.
+
+use std::sync::Arc;
+
+use tracing::{Instrument, Span};
+
+use super::{
+    Inner, Runtime,
+    rescue::{Engaged, Rescue},
+};
+use crate::{
+    Call, Execution,
+    telemetry::{self, InFlight},
+};
+
+impl Runtime {
+    /// An execution in its span, which is counted, waited for by
+    /// [`drain`](Self::drain), and goes on when its client has gone.
+    ///
+    /// Compiled once for each type of answer and way to go.
+    pub(super) fn guarded<A, F>(
+        &self,
+        call: Call,
+        protect: impl FnOnce(Arc<Inner>, Call, Engaged, Span) -> F,
+    ) -> Rescue<Execution<A>>
+    where
+        A: Send + 'static,
+        F: Future<Output = Execution<A>> + Send + 'static,
+    {
+        let engaged = Engaged::default();
+        let span = telemetry::span(&call);
+        let inner = Arc::clone(&self.inner);
+        let carrier = inner.carrier.clone();
+        let operation = call.operation.clone();
+        let protected = protect(Arc::clone(&inner), call, engaged.clone(), span.clone());
+        let outer = span.clone();
+        let execution = async move {
+            let _token = inner.tracker.token();
+            let _in_flight = InFlight::start(&operation);
+            let execution = protected.await;
+            telemetry::finished(&span, &operation, &execution);
+            execution
+        };
+        Rescue::new(Box::pin(execution.instrument(outer)), engaged, carrier)
+    }
+}
