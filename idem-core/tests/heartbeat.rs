@@ -4,14 +4,28 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
-use common::{LAPSE, LEASE, Node, in_progress, ran, replayed};
+use bytes::Bytes;
+use common::{LAPSE, LEASE, Node, TTL, in_progress, ran, replayed};
+use futures_util::{FutureExt, future::join_all};
 use idem_core::{
-    Execution, MemoryStore, OnCrash, Overrides, Runtime, Scope, Stored,
+    Call, Checkpoint, Claim, ClaimRequest, Execution, Fence, FingerprintBuilder, Finish, Grant,
+    IdempotencyKey, ListQuery, MemoryStore, OnCrash, Operation, Overrides, OwnerId, Page, Policy,
+    Renewal, Resolution, Resolved, Retention, Runtime, Scope, Slot, SlotState, SlotView, Store,
+    StoreError, Stored, Written,
     testing::{ChaosStore, Fault, Verb},
 };
-use tokio::time::sleep;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 
 #[tokio::test(start_paused = true)]
 async fn work_that_outlives_its_lease_many_times_keeps_its_slot() {
@@ -221,4 +235,222 @@ fn heartbeats_go_on_when_the_tokio_runtime_that_began_them_has_ended() {
         let beats = store.plan().calls(Verb::Renew) - before;
         assert_eq!(beats, 4, "in round {round}");
     }
+}
+
+/// A store in memory that counts the renewals, and can answer them in its own way.
+#[derive(Clone, Default)]
+struct Counting(Arc<Counted>);
+
+#[derive(Default)]
+struct Counted {
+    store: MemoryStore,
+    /// Calls of `renew`.
+    single: AtomicUsize,
+    /// Calls of `renew_many`, and how many renewals they were for.
+    many: AtomicUsize,
+    renewals: AtomicUsize,
+    /// Calls that were given up.
+    given_up: AtomicUsize,
+    /// Each call is worked at for so long, one after the other.
+    slow: Option<(Semaphore, Duration)>,
+    /// From now on every grant is fenced; when it was said first.
+    fences: Mutex<Option<Option<Instant>>>,
+}
+
+impl Counting {
+    /// One that works at each call for so long, and at one call at a time.
+    fn slow(time: Duration) -> Self {
+        Self(Arc::new(Counted {
+            slow: Some((Semaphore::new(1), time)),
+            ..Counted::default()
+        }))
+    }
+
+    fn runtime(&self) -> Runtime {
+        let policy = Policy {
+            ttl: TTL,
+            lease: LEASE,
+            ..Policy::default()
+        };
+        let builder = Runtime::builder(self.clone()).policy(policy);
+        builder.build().unwrap()
+    }
+}
+
+struct GivenUp<'a>(Option<&'a AtomicUsize>);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(count) = self.0 {
+            count.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+impl Store for Counting {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
+        self.0.store.claim(request).await
+    }
+
+    async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
+        self.0.single.fetch_add(1, SeqCst);
+        self.0.store.renew(grant, lease).await
+    }
+
+    async fn renew_many(&self, renewals: &[Renewal]) -> Result<Vec<Option<Written>>, StoreError> {
+        let counted = &*self.0;
+        counted.many.fetch_add(1, SeqCst);
+        counted.renewals.fetch_add(renewals.len(), SeqCst);
+        let mut given_up = GivenUp(Some(&counted.given_up));
+        if let Some((turns, time)) = &counted.slow {
+            let _turn = turns.acquire().await.unwrap();
+            sleep(*time).await;
+        }
+        given_up.0 = None;
+        if let Some(said) = &mut *counted.fences.lock().unwrap() {
+            said.get_or_insert_with(Instant::now);
+            return Ok(vec![Some(Written::Fenced); renewals.len()]);
+        }
+        counted.store.renew_many(renewals).await
+    }
+
+    async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {
+        self.0.store.checkpoint(grant, step).await
+    }
+
+    async fn complete(
+        &self,
+        grant: Grant,
+        record: Bytes,
+        retention: Retention,
+    ) -> Result<Written, StoreError> {
+        self.0.store.complete(grant, record, retention).await
+    }
+
+    async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
+        self.0.store.release(grant, ttl).await
+    }
+
+    async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, StoreError> {
+        self.0.store.inspect(slot).await
+    }
+
+    async fn list(&self, query: ListQuery) -> Result<Page, StoreError> {
+        self.0.store.list(query).await
+    }
+
+    async fn resolve(
+        &self,
+        slot: Slot,
+        fence: Fence,
+        operator: OwnerId,
+        resolution: Resolution,
+    ) -> Result<Resolved, StoreError> {
+        let store = &self.0.store;
+        store.resolve(slot, fence, operator, resolution).await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.0.store.health().await
+    }
+}
+
+fn call(runtime: &Runtime, key: usize) -> Call {
+    let operation = Operation::new("wait");
+    let key = IdempotencyKey::new(key.to_string()).unwrap();
+    Call {
+        slot: runtime.slot(&operation, &Scope::GLOBAL, &key),
+        operation,
+        fingerprint: FingerprintBuilder::new().finish(),
+        settings: runtime.settings(),
+    }
+}
+
+const MANY: usize = 10_000;
+
+/// Has many executions at work in the task of the test, looks at them at
+/// `when`, and lets them end.
+async fn many_at_work(store: &Counting, when: Duration, look: impl AsyncFnOnce(&Runtime)) {
+    let runtime = store.runtime();
+    let work = || async move {
+        sleep(2 * when).await;
+        let record = Bytes::from_static(b"done");
+        Finish::Record { answer: (), record }
+    };
+    let executions = (0..MANY).map(|key| runtime.execute(call(&runtime, key), work()));
+    let mut executions = join_all(executions).boxed();
+    tokio::select! {
+        _ = &mut executions => unreachable!("they take longer"),
+        () = sleep(when) => {}
+    }
+    look(&runtime).await;
+    for execution in executions.await {
+        let Execution::Ran {
+            attempt, stored, ..
+        } = execution
+        else {
+            unreachable!("it should have run, and is {execution:?}");
+        };
+        assert_eq!((attempt, stored), (1, Stored::Recorded));
+    }
+}
+
+async fn all_leases_are_alive(store: &Counting, runtime: &Runtime) {
+    for key in 0..MANY {
+        let slot = call(runtime, key).slot;
+        let state = store.inspect(slot).await.unwrap().unwrap().state;
+        assert!(matches!(state, SlotState::InFlight { .. }), "{state:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_in_flight_are_one_task_and_few_commands() {
+    let store = Counting::default();
+    many_at_work(&store, LEASE + LEASE / 6, async |runtime| {
+        let tasks = tokio::runtime::Handle::current().metrics();
+        assert_eq!(tasks.num_alive_tasks(), 1, "the heartbeats' task");
+        let calls = store.0.many.load(SeqCst);
+        assert!(calls <= 3 * 22, "{calls} calls in 3 thirds of a lease");
+        assert_eq!(store.0.renewals.load(SeqCst), 3 * MANY);
+        all_leases_are_alive(&store, runtime).await;
+    })
+    .await;
+    assert_eq!(store.0.single.load(SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_is_not_sent_more_renewals_than_it_can_answer_in_time() {
+    // All of them at once would take a second, and each call has half of one.
+    let store = Counting::slow(Duration::from_millis(50));
+    many_at_work(&store, 4 * LEASE, async |runtime| {
+        assert_eq!(store.0.given_up.load(SeqCst), 0);
+        all_leases_are_alive(&store, runtime).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_is_told_at_once_when_its_heartbeat_is_fenced() {
+    let store = Counting::default();
+    let runtime = store.runtime();
+    let started = Instant::now();
+    let working = runtime.execute_in_steps(call(&runtime, 1), {
+        let store = store.clone();
+        move |steps| async move {
+            *store.0.fences.lock().unwrap() = Some(None);
+            assert!(!steps.lease().is_lost());
+            steps.lease().lost().await;
+            Finish::Release {
+                answer: Instant::now(),
+            }
+        }
+    });
+    let told = match working.await {
+        Execution::Ran { answer, .. } => answer,
+        other => unreachable!("it should have run, and is {other:?}"),
+    };
+    let said = store.0.fences.lock().unwrap().flatten();
+    assert_eq!(Some(told), said);
+    // And not because the lease was over.
+    assert!(told < started + LEASE);
 }
