@@ -58,7 +58,10 @@ pub(crate) fn memory() -> Option<f64> {
 }
 
 /// Another process that keeps each core busy for 90 of 100 ms, until it is dropped.
-pub(crate) struct Load(Child);
+pub(crate) struct Load {
+    child: Child,
+    started: Instant,
+}
 
 impl Load {
     pub(crate) async fn start() -> Self {
@@ -68,15 +71,23 @@ impl Load {
             .spawn()
             .unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        Self(child)
+        let started = Instant::now();
+        Self { child, started }
+    }
+
+    /// Ends it, and says what it had.
+    pub(crate) fn stop(self) -> String {
+        let (seconds, took) = (seconds_of(self.child.id()), self.started.elapsed());
+        let cores = seconds.unwrap_or(f64::NAN) / took.as_secs_f64();
+        format!("the load had {cores:.2} cores")
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
         // It ends with its input, also if this process ends in another way.
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
     }
 }
 

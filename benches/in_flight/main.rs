@@ -3,8 +3,8 @@
 //! all leases hold when something else takes nine tenths of the machine.
 //!
 //! `cargo bench --bench in_flight --features redis,postgres,sqlite` prints the table that
-//! docs/performance.md shows; with names of stores behind `--`, only their rows. Each store has a
-//! process of its own, so that what it takes of memory is seen.
+//! docs/performance.md shows. Behind `--`, names of stores show only their rows, and `--long` looks for
+//! a minute each time. Each store has a process of its own, so that what it takes of memory is seen.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -19,7 +19,11 @@ mod naive;
 mod server;
 mod window;
 
-use std::{env, process::Command, time::Duration};
+use std::{
+    env,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use idem_axum::{MemoryStore, PostgresStore, SqliteStore, Store};
 use idem_servers::{Postgres, Redis};
@@ -57,11 +61,20 @@ fn main() {
     // Under a test runner everything runs once, and its numbers mean nothing.
     let effort = if has("--bench") && !has("--test") {
         let seconds = Duration::from_secs;
+        let is_long = has("--long");
         Effort {
             executions: 10_000,
             leases: [
-                (seconds(30), seconds(10), seconds(5)),
-                (seconds(5), seconds(5), seconds(3)),
+                (
+                    seconds(30),
+                    seconds(if is_long { 60 } else { 10 }),
+                    seconds(4),
+                ),
+                (
+                    seconds(5),
+                    seconds(if is_long { 60 } else { 5 }),
+                    seconds(6),
+                ),
             ],
         }
     } else {
@@ -125,15 +138,16 @@ async fn compare(name: &str, store: impl Store, server: Server, effort: Effort) 
     let mut notes = Vec::new();
     for (lease, window, _) in effort.leases {
         let held = machine::memory();
+        let claimed = Instant::now();
         let executions = Executions::start(&store, lease, effort.executions).await;
         // What the first ones have left is used again by the others.
         if let (true, Some(before), Some(after)) = (notes.is_empty(), held, machine::memory()) {
             let each = (after - before) / effort.executions as f64;
             notes.push(format!("{each:.0} B of memory an execution"));
         }
-        // Leases that were claimed together are renewed together: the middle of a
-        // window is when.
-        tokio::time::sleep(lease / 6).await;
+        // Leases that were claimed together are renewed together, a third of a lease
+        // later: not at the edge of a window.
+        tokio::time::sleep((lease / 6).saturating_sub(claimed.elapsed())).await;
         let subject = |who| Subject {
             store: name,
             lease,
@@ -143,7 +157,7 @@ async fn compare(name: &str, store: impl Store, server: Server, effort: Effort) 
         rows.push(measure(subject("idem"), &store, &server, window).await);
         let load = Load::start().await;
         rows.push(measure(subject("idem, 90 % busy"), &store, &server, window).await);
-        drop(load);
+        notes.push(load.stop());
         notes.push(executions.finish().await);
     }
     let naive = Naive::claim(&store, effort.executions).await;

@@ -27,6 +27,11 @@ use crate::{
 /// reply is soon asked for again.
 const BATCH: usize = 500;
 
+/// How many of these commands are on their way at the most. Each has a deadline of
+/// its own, which it is not to spend in a queue behind the others; what is due
+/// meanwhile stays ours until one is answered.
+const AT_ONCE: usize = 4;
+
 /// A lease is renewed a third of it before it is due at the latest, and this part
 /// of it earlier if others are renewed then.
 const EARLY: u32 = 30;
@@ -47,6 +52,8 @@ struct Runs {
     by_due: BTreeSet<(Instant, u64)>,
     next_id: u64,
     task: Task,
+    /// How many batches are on their way.
+    beating: usize,
 }
 
 #[derive(Default)]
@@ -55,7 +62,8 @@ enum Task {
     /// another on its own.
     #[default]
     Absent,
-    /// It will look at the queue before it sleeps.
+    /// It will look at the queue by itself: before it sleeps, or when a batch that
+    /// is on its way is answered.
     Awake,
     /// It sleeps until then, or until it is told.
     Asleep(Option<Instant>),
@@ -177,8 +185,16 @@ impl Shared {
             }
             Err(error) => runs.failed(&batch, &error),
         }
-        drop(runs);
-        self.changed.notify_one();
+    }
+}
+
+/// A batch is on its way for as long as this lives, however that ends.
+struct Beating(Arc<Shared>);
+
+impl Drop for Beating {
+    fn drop(&mut self) {
+        self.0.lock().beating -= 1;
+        self.0.changed.notify_one();
     }
 }
 
@@ -203,14 +219,17 @@ impl Runs {
         }
     }
 
-    /// Takes what is due, or soon will be, out of the queue; a beat puts it back.
+    /// Takes a batch of what is due, or soon will be, out of the queue; a beat puts
+    /// it back.
     fn take_due(&mut self, now: Instant) -> Vec<Due> {
         let mut taken = Vec::new();
         // Nobody is up for it unless something is due.
         if self.by_due.first().is_none_or(|(first, _)| *first > now) {
             return taken;
         }
-        while let Some((at, id)) = self.by_due.first().copied() {
+        while taken.len() < BATCH
+            && let Some((at, id)) = self.by_due.first().copied()
+        {
             let Some(run) = self.by_id.get(&id) else {
                 self.by_due.remove(&(at, id));
                 continue;
@@ -302,24 +321,33 @@ impl Drop for Serving {
 async fn serve(serving: Serving) {
     let shared = &serving.0;
     loop {
-        let (due, sleep) = {
+        let (batches, sleep) = {
             let mut runs = shared.lock();
             if matches!(runs.task, Task::Closed) {
                 return;
             }
-            let due = runs.take_due(Instant::now());
-            let sleep = runs.by_due.first().map(|(first, _)| *first);
-            runs.task = Task::Asleep(sleep);
-            (due, sleep)
-        };
-        let mut due = due.into_iter();
-        loop {
-            let batch: Vec<Due> = due.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                break;
+            let now = Instant::now();
+            let mut batches = Vec::new();
+            while runs.beating < AT_ONCE {
+                let due = runs.take_due(now);
+                if due.is_empty() {
+                    break;
+                }
+                runs.beating += 1;
+                batches.push(due);
             }
-            let shared = Arc::clone(shared);
-            tokio::spawn(async move { shared.beat(batch).await });
+            let mut sleep = None;
+            runs.task = if runs.beating < AT_ONCE {
+                sleep = runs.by_due.first().map(|(first, _)| *first);
+                Task::Asleep(sleep)
+            } else {
+                Task::Awake
+            };
+            (batches, sleep)
+        };
+        for due in batches {
+            let beating = Beating(Arc::clone(shared));
+            tokio::spawn(async move { beating.0.beat(due).await });
         }
         match sleep {
             Some(until) => {
