@@ -47,6 +47,31 @@ pub(crate) fn seconds_of(pid: u32) -> Option<f64> {
     Some(sum)
 }
 
+/// What all cores have done since the machine started: worked, and waited for work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cores {
+    worked: f64,
+    waited: f64,
+}
+
+impl Cores {
+    pub(crate) fn read() -> Option<Self> {
+        let stat = fs::read_to_string("/proc/stat").ok()?;
+        let ticks = stat.lines().next()?.split_whitespace().skip(1);
+        // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user.
+        let ticks: Vec<f64> = ticks.take(8).map_while(|tick| tick.parse().ok()).collect();
+        let waited = ticks.get(3)? + ticks.get(4)?;
+        let worked = ticks.iter().sum::<f64>() - waited;
+        Some(Self { worked, waited })
+    }
+
+    /// Which part of the time since then was worked.
+    pub(crate) fn busy_since(self, before: Self) -> f64 {
+        let worked = self.worked - before.worked;
+        worked / (worked + self.waited - before.waited)
+    }
+}
+
 /// The bytes of memory that this process has.
 pub(crate) fn memory() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;

@@ -156,7 +156,7 @@ async fn compare(name: &str, store: impl Store, server: Server, effort: Effort) 
         };
         rows.push(measure(subject("idem"), &store, &server, window).await);
         let load = Load::start().await;
-        rows.push(measure(subject("idem, 90 % busy"), &store, &server, window).await);
+        rows.push(measure(subject("idem, beside a load"), &store, &server, window).await);
         notes.push(load.stop());
         notes.push(executions.finish().await);
     }

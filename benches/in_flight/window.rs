@@ -8,7 +8,7 @@ use tokio::time::{Instant, interval, timeout_at};
 
 use crate::{
     counting::{Counting, Counts},
-    machine,
+    machine::{self, Cores},
     server::Server,
 };
 
@@ -29,6 +29,7 @@ struct Reading {
     counts: Counts,
     own: Option<f64>,
     server: Option<f64>,
+    cores: Option<Cores>,
     commands: Option<(u64, u64)>,
 }
 
@@ -40,6 +41,7 @@ impl Reading {
             counts: store.counts(),
             own: machine::own_seconds(),
             server: server.seconds(),
+            cores: Cores::read(),
         }
     }
 }
@@ -65,6 +67,7 @@ pub(crate) struct Row {
     commands: Option<(u64, u64)>,
     own: Option<f64>,
     server: Option<f64>,
+    busy: Option<f64>,
     seen: Seen,
 }
 
@@ -97,6 +100,7 @@ pub(crate) async fn measure<S: Store>(
         commands,
         own: a_minute(before.own, after.own),
         server: a_minute(before.server, after.server),
+        busy: (before.cores.zip(after.cores)).map(|(before, after)| after.busy_since(before)),
         seen,
     }
 }
@@ -161,11 +165,11 @@ async fn list<S: Store>(store: &Counting<S>, slots: &[Slot], seen: &mut Seen) {
 pub(crate) fn print_header(executions: usize) {
     println!("\n{executions} leases in flight in one process\n");
     println!(
-        "| store | lease | who renews | renewals/s | store calls/s | at the server | \
+        "| store | lease | who renews | machine busy | renewals/s | store calls/s | at the server | \
          process, s of CPU a minute | server, s of CPU a minute | renewals failed | \
          leases lapsed | least left of a lease |"
     );
-    println!("|{}", " --- |".repeat(11));
+    println!("|{}", " --- |".repeat(12));
 }
 
 impl fmt::Display for Row {
@@ -184,10 +188,12 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            "| {} | {:?} | {} | {:.0} | {:.1} | {at_server} | {} | {} | {} | {} | {:.1} s |",
+            "| {} | {:?} | {} | {} % | {:.0} | {:.1} | {at_server} | {} | {} | {} | {} | {:.1} s |",
             self.store,
             self.lease,
             self.who,
+            self.busy
+                .map_or_else(|| String::from("–"), |busy| format!("{:.0}", busy * 100.0)),
             counts.renewed as f64 / took,
             counts.calls as f64 / took,
             number(self.own),
