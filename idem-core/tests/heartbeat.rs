@@ -1,6 +1,7 @@
 //! Leases are kept alive while the work runs, and when they are not, a retry
 //! takes over and everybody gets the one recorded answer.
 #![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
