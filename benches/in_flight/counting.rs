@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::body::Bytes;
@@ -26,6 +26,8 @@ struct Inner<S> {
     renewed: AtomicU64,
     failed: AtomicU64,
     fenced: AtomicU64,
+    /// In µs.
+    slowest: AtomicU64,
 }
 
 /// What has been asked of heartbeats, and how it ended.
@@ -65,6 +67,7 @@ impl<S: Store> Counting<S> {
             renewed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             fenced: AtomicU64::new(0),
+            slowest: AtomicU64::new(0),
         }))
     }
 
@@ -75,6 +78,11 @@ impl<S: Store> Counting<S> {
             failed: self.0.failed.load(Relaxed),
             fenced: self.0.fenced.load(Relaxed),
         }
+    }
+
+    /// How long the slowest call since then took that was not given up.
+    pub(crate) fn take_slowest(&self) -> Duration {
+        Duration::from_micros(self.0.slowest.swap(0, Relaxed))
     }
 
     fn count(&self, written: Option<Written>) {
@@ -90,15 +98,27 @@ impl<S: Store> Counting<S> {
         self.0.calls.fetch_add(1, Relaxed);
         Asked {
             failed: &self.0.failed,
+            slowest: &self.0.slowest,
+            at: Instant::now(),
             renewals,
         }
     }
 }
 
-/// Renewals that have failed when this is dropped.
+/// Renewals that have failed when this is dropped without an answer.
 struct Asked<'a> {
     failed: &'a AtomicU64,
+    slowest: &'a AtomicU64,
+    at: Instant,
     renewals: usize,
+}
+
+impl Asked<'_> {
+    fn answered(mut self) {
+        self.renewals = 0;
+        let took = u64::try_from(self.at.elapsed().as_micros()).unwrap();
+        self.slowest.fetch_max(took, Relaxed);
+    }
 }
 
 impl Drop for Asked<'_> {
@@ -113,17 +133,17 @@ impl<S: Store> Store for Counting<S> {
     }
 
     async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
-        let mut asked = self.ask(1);
+        let asked = self.ask(1);
         let written = self.0.store.renew(grant, lease).await?;
-        asked.renewals = 0;
+        asked.answered();
         self.count(Some(written));
         Ok(written)
     }
 
     async fn renew_many(&self, renewals: &[Renewal]) -> Result<Vec<Option<Written>>, StoreError> {
-        let mut asked = self.ask(renewals.len());
+        let asked = self.ask(renewals.len());
         let answers = self.0.store.renew_many(renewals).await?;
-        asked.renewals = 0;
+        asked.answered();
         for answer in &answers {
             self.count(*answer);
         }

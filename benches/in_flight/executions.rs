@@ -1,6 +1,9 @@
 //! Executions that wait for a signal.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::body::Bytes;
 use idem_axum::Store;
@@ -8,7 +11,11 @@ use idem_core::{
     Call, Execution, FingerprintBuilder, Finish, IdempotencyKey, Operation, Policy, Runtime, Scope,
     Slot, Stored,
 };
-use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use crate::counting::Counting;
 
@@ -56,15 +63,28 @@ impl Executions {
                 settings: runtime.settings(),
             };
             slots.push(call.slot);
-            let signal = Arc::clone(&signal);
-            running.spawn(runtime.execute(call, async move {
-                drop(claim);
-                signal.acquire().await.unwrap().forget();
-                Finish::Record {
-                    answer: (),
-                    record: Bytes::from_static(b"done"),
+            let claim = Arc::new(Mutex::new(Some(claim)));
+            let (runtime, signal) = (runtime.clone(), Arc::clone(&signal));
+            running.spawn(async move {
+                loop {
+                    let (claim, signal) = (Arc::clone(&claim), Arc::clone(&signal));
+                    let work = async move {
+                        drop(claim.lock().unwrap().take());
+                        signal.acquire().await.unwrap().forget();
+                        Finish::Record {
+                            answer: (),
+                            record: Bytes::from_static(b"done"),
+                        }
+                    };
+                    match runtime.execute(call.clone(), work).await {
+                        // The store had no time for its claim.
+                        Execution::StoreFailed(_) | Execution::InProgress { .. } => {
+                            sleep(Duration::from_millis(100)).await;
+                        }
+                        ended => return ended,
+                    }
                 }
-            }));
+            });
         }
         let all = u32::try_from(AT_ONCE).unwrap();
         drop(claiming.acquire_many(all).await.unwrap());
@@ -86,7 +106,6 @@ impl Executions {
             self.signal.add_permits(1);
             match ended.unwrap() {
                 Execution::Ran {
-                    attempt: 1,
                     stored: Stored::Recorded,
                     ..
                 } => recorded += 1,

@@ -68,6 +68,7 @@ pub(crate) struct Row {
     own: Option<f64>,
     server: Option<f64>,
     busy: Option<f64>,
+    slowest: Duration,
     seen: Seen,
 }
 
@@ -78,8 +79,10 @@ pub(crate) async fn measure<S: Store>(
     window: Duration,
 ) -> Row {
     let before = Reading::take(store, server).await;
+    store.take_slowest();
     let mut seen = look(store, subject.slots, before.at + window).await;
     let after = Reading::take(store, server).await;
+    let slowest = store.take_slowest();
     list(store, subject.slots, &mut seen).await;
     let took = (after.at - before.at).as_secs_f64();
     let minutes = took / 60.0;
@@ -97,6 +100,7 @@ pub(crate) async fn measure<S: Store>(
         who: subject.who,
         took,
         counts: after.counts - before.counts,
+        slowest,
         commands,
         own: a_minute(before.own, after.own),
         server: a_minute(before.server, after.server),
@@ -165,11 +169,11 @@ async fn list<S: Store>(store: &Counting<S>, slots: &[Slot], seen: &mut Seen) {
 pub(crate) fn print_header(executions: usize) {
     println!("\n{executions} leases in flight in one process\n");
     println!(
-        "| store | lease | who renews | machine busy | renewals/s | store calls/s | at the server | \
+        "| store | lease | who renews | machine busy | renewals/s | store calls/s | slowest call | at the server | \
          process, s of CPU a minute | server, s of CPU a minute | renewals failed | \
          leases lapsed | least left of a lease |"
     );
-    println!("|{}", " --- |".repeat(12));
+    println!("|{}", " --- |".repeat(13));
 }
 
 impl fmt::Display for Row {
@@ -188,7 +192,7 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            "| {} | {:?} | {} | {} % | {:.0} | {:.1} | {at_server} | {} | {} | {} | {} | {:.1} s |",
+            "| {} | {:?} | {} | {} % | {:.0} | {:.1} | {:.0} ms | {at_server} | {} | {} | {} | {} | {:.1} s |",
             self.store,
             self.lease,
             self.who,
@@ -196,6 +200,7 @@ impl fmt::Display for Row {
                 .map_or_else(|| String::from("–"), |busy| format!("{:.0}", busy * 100.0)),
             counts.renewed as f64 / took,
             counts.calls as f64 / took,
+            self.slowest.as_secs_f64() * 1e3,
             number(self.own),
             number(self.server),
             counts.failed + counts.fenced,
