@@ -23,7 +23,7 @@ use crate::{
     running::Running,
     schema::{self, Found, Names},
     statements::Statements,
-    store::Inner,
+    store::{Inner, MOST_RENEWALS},
 };
 
 /// Sets up a [`SqliteStore`].
@@ -122,7 +122,9 @@ impl SqliteStoreBuilder {
             .busy_timeout(self.busy_timeout);
         // SQLite has one writer. One connection for it, and who waits for it
         // queues here, in the order of their coming.
-        let writer = pool(options.clone(), 1);
+        // Its thread hands over what a batch of renewals answers at once: each further
+        // turn of two threads takes long where others want the processor.
+        let writer = pool(options.clone().row_buffer_size(MOST_RENEWALS), 1);
         let journal = open(&writer, self.busy_timeout)
             .await
             .map_err(|error| of_opening(&path, error))?;

@@ -27,7 +27,7 @@ use crate::{
 pub(crate) const TRIES: usize = 8;
 
 /// How many leases one statement renews.
-const MOST_RENEWALS: usize = 500;
+pub(crate) const MOST_RENEWALS: usize = 500;
 
 /// A store in a SQLite file, whose transactions handlers may take. It survives a
 /// restart, and any number of processes of one machine may use it. Cheap to
