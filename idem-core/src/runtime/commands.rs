@@ -57,15 +57,16 @@ impl Commands {
             .await
     }
 
-    /// One try: heartbeats come again by themselves.
+    /// One try: heartbeats come again by themselves. It may take a sixth of the
+    /// shortest lease: a starved process that gives up earlier only asks once more.
     pub(crate) async fn renew_many(
         &self,
         renewals: &[Renewal],
     ) -> Result<Vec<Option<Written>>, StoreError> {
-        self.attempt(Verb::Renew, self.deadlines.attempt, || {
-            self.store.renew_many(renewals)
-        })
-        .await
+        let shortest = renewals.iter().map(|renewal| renewal.lease).min();
+        let limit = self.deadlines.attempt.max(shortest.unwrap_or_default() / 6);
+        self.attempt(Verb::Renew, limit, || self.store.renew_many(renewals))
+            .await
     }
 
     /// A renewal whose answer somebody waits for.

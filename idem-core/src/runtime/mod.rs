@@ -219,7 +219,8 @@ impl RuntimeBuilder {
     }
 
     /// How long one try of a store command may take before it is sent again.
-    /// 500 milliseconds by default.
+    /// 500 milliseconds by default. A heartbeat may take a sixth of its lease, if
+    /// that is longer.
     pub fn store_try_timeout(mut self, timeout: Duration) -> Self {
         self.deadlines.attempt = timeout;
         self
