@@ -391,8 +391,10 @@ async fn a_consumer_that_is_told_to_stop_waits_until_its_records_are_stored() {
     consumer.until_it_says("stopped at sent").await;
     store.stop();
     consumer.signal("USR1").await;
-    // The mail is sent, so the message is done with; its record is still on its way.
-    consumer.until_it_says("a: done").await;
+    // The mail is sent, and its record still on its way: the message is not done with.
+    consumer
+        .until_it_says("a: later, the record is not stored yet")
+        .await;
     consumer.signal("TERM").await;
     consumer.until_it_says("draining").await;
     store.resume();
