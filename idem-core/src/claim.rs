@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Fingerprint, Slot};
+use crate::{Fingerprint, Slot, StoreError};
 
 /// 128 random bits that one request draws for its claim.
 ///
@@ -196,6 +196,27 @@ pub struct Renewal {
     pub grant: Grant,
     /// How long it is from now on.
     pub lease: Duration,
+}
+
+impl Renewal {
+    /// What each renewal of many has come to alone, as
+    /// [`Store::renew_many`](crate::Store::renew_many) answers it.
+    ///
+    /// # Errors
+    /// The last of the errors, if there is nothing else.
+    pub fn answers(
+        each: impl IntoIterator<Item = Result<Written, StoreError>>,
+    ) -> Result<Vec<Option<Written>>, StoreError> {
+        let mut failure = None;
+        let answers: Vec<_> = each
+            .into_iter()
+            .map(|answer| answer.map_err(|error| failure = Some(error)).ok())
+            .collect();
+        match failure {
+            Some(error) if answers.iter().all(Option::is_none) => Err(error),
+            _ => Ok(answers),
+        }
+    }
 }
 
 /// How a write under a [`Grant`] ended.

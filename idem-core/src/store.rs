@@ -81,22 +81,7 @@ pub trait Store: Send + Sync + 'static {
             let asked = renewals
                 .iter()
                 .map(|renewal| self.renew(renewal.grant, renewal.lease));
-            let answers = futures_util::future::join_all(asked).await;
-            let mut failure = None;
-            let mut written = Vec::with_capacity(answers.len());
-            for answer in answers {
-                written.push(match answer {
-                    Ok(answer) => Some(answer),
-                    Err(error) => {
-                        failure = Some(error);
-                        None
-                    }
-                });
-            }
-            match failure {
-                Some(error) if written.iter().all(Option::is_none) => Err(error),
-                _ => Ok(written),
-            }
+            Renewal::answers(futures_util::future::join_all(asked).await)
         }
     }
 

@@ -456,3 +456,54 @@ async fn a_row_that_is_locked_holds_up_no_other_lease() {
     let answers = store.renew_many(&renewals).await.unwrap();
     assert_eq!(answers, [Some(Written::Done); 3]);
 }
+
+/// It gave way, and then there was no transaction to run again in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_successor_finds_no_database_is_not_said_never_to_have_begun() {
+    let server = Postgres::start().await;
+    let proxy = Arc::new(Proxy::start(server.port()).await);
+    let behind = PostgresStore::connect(&server.url_through(&proxy))
+        .await
+        .unwrap();
+    behind.migrate().await.unwrap();
+    let bench = Bench::over(behind);
+    let (steps_run, cutting) = (Arc::clone(&bench.steps_run), Arc::clone(&proxy));
+    let work = move |tx: Tx<Db>, steps: Steps| {
+        let (steps_run, proxy) = (Arc::clone(&steps_run), Arc::clone(&cutting));
+        Box::pin(async move {
+            let answer = step(&steps, &steps_run, "step").await.unwrap().to_string();
+            drop(tx);
+            let is_first = steps.attempt() == 1;
+            if is_first {
+                proxy.refuse();
+                proxy.cut();
+            }
+            Worked {
+                finish: Finish::Record {
+                    record: Bytes::from(answer.clone()),
+                    answer,
+                },
+                writes: Writes::Keep,
+                conflict: is_first,
+            }
+        })
+    };
+    let runtime = &bench.runtime;
+    let lost = runtime.execute_in_steps_and_retrying(bench.call(1), 3, work.clone());
+    let lost = lost.await;
+    assert!(matches!(lost, Execution::NotCommitted(_)), "{lost:?}");
+    proxy.heal();
+    until("a retry goes on", || async {
+        let retry = runtime.execute_in_steps_and_retrying(bench.call(1), 3, work.clone());
+        matches!(
+            retry.await,
+            Execution::Ran {
+                attempt: 2,
+                stored: Stored::Recorded,
+                ..
+            }
+        )
+    })
+    .await;
+    assert_eq!(bench.steps_run(), 1);
+}

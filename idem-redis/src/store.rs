@@ -141,16 +141,8 @@ impl Store for RedisStore {
         let asked = renewals
             .iter()
             .map(|renewal| tokio::time::timeout(limit, self.renew(renewal.grant, renewal.lease)));
-        let mut failure = None;
-        let mut written = Vec::with_capacity(renewals.len());
-        for answer in futures_util::future::join_all(asked).await {
-            let answer = answer.unwrap_or(Err(StoreError::TimedOut(limit)));
-            written.push(answer.map_err(|error| failure = Some(error)).ok());
-        }
-        match failure {
-            Some(error) if written.iter().all(Option::is_none) => Err(error),
-            _ => Ok(written),
-        }
+        let each = futures_util::future::join_all(asked).await.into_iter();
+        Renewal::answers(each.map(|answer| answer.unwrap_or(Err(StoreError::TimedOut(limit)))))
     }
 
     async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {

@@ -77,7 +77,8 @@ impl Transactional for SqliteStore {
     fn refuses_to_open(&self) -> Option<&'static str> {
         Some(
             "a SQLite file has one writer, so a step could not be kept while the handler's transaction is open: take \
-             `Steps` alone, and make the handler's own writes in steps of their own",
+             `Steps` alone, and make the handler's own writes in steps, which may be repeated by a crash and can be \
+             told by `steps.key(…)`",
         )
     }
 

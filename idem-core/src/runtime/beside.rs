@@ -207,6 +207,10 @@ impl Beside<'_> {
             match self.round(&mut work, &hold, steps).await {
                 // The store has ended the slot, or knows that somebody else has.
                 Round::Over(execution) => return execution,
+                // A run before this one may have had steps.
+                Round::Release(Execution::StoreFailed(error)) if left < retries => {
+                    break Execution::NotCommitted(error);
+                }
                 Round::Release(execution) => break execution,
                 Round::GaveWay(error) if left == 0 => break Execution::NotCommitted(error),
                 // What this run has left behind may go on beside the next: they are one claim.

@@ -16,8 +16,10 @@ const VERSION: u8 = 1;
 const RESULT: u8 = 1;
 const NOT_RETAINED: u8 = 2;
 
-/// `None`: it cannot be serialized, or not be read back.
-pub(super) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+/// `None`: it cannot be serialized, or what is read back is something else (JSON
+/// has no NaN, and a field may be written and not read). Better said now than to
+/// the attempt that needs it.
+pub(super) fn encode<T: Serialize + DeserializeOwned>(value: &T) -> Option<Vec<u8>> {
     let fingerprint = fingerprint(value)?;
     let name = type_name::<T>();
     let mut bytes = vec![VERSION, RESULT];
@@ -25,6 +27,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
     bytes.extend_from_slice(&u16::try_from(name.len()).ok()?.to_be_bytes());
     bytes.extend_from_slice(name.as_bytes());
     serde_json::to_writer(&mut bytes, value).ok()?;
+    decode::<T>("", &bytes).ok()?;
     Some(bytes)
 }
 
@@ -248,6 +251,7 @@ mod tests {
             decode::<Charge>("charge", &not_retained()),
             Err(StepsError::NotRetained { .. })
         ));
+        assert!(encode(&f64::NAN).is_none());
         // No JSON has such a key.
         assert!(encode(&HashMap::from([((1, 2), 3)])).is_none());
     }
