@@ -4,7 +4,10 @@ use axum::{
     Form, Json, Router,
     body::{Body, Bytes},
     http::{HeaderMap, StatusCode, header},
-    response::{AppendHeaders, ErrorResponse, Html, IntoResponse, NoContent, Redirect, Response, Result as AxumResult},
+    response::{
+        AppendHeaders, ErrorResponse, Html, IntoResponse, NoContent, Redirect, Response,
+        Result as AxumResult,
+    },
     routing::post,
 };
 use idem_axum::{Idempotency, idempotent};
@@ -13,12 +16,17 @@ type Answer<T> = Result<Json<T>, StatusCode>;
 
 #[idempotent(ttl = "24h", scope = "global")]
 async fn alias(amount: String) -> Answer<u32> {
-    amount.parse().map(Json).map_err(|_| StatusCode::BAD_REQUEST)
+    amount
+        .parse()
+        .map(Json)
+        .map_err(|_| StatusCode::BAD_REQUEST)
 }
 
 #[idempotent(ttl = "24h", scope = "global")]
 async fn any_error(amount: String) -> AxumResult<Json<u32>> {
-    let amount = amount.parse().map_err(|_| ErrorResponse::from(StatusCode::BAD_REQUEST))?;
+    let amount = amount
+        .parse()
+        .map_err(|_| ErrorResponse::from(StatusCode::BAD_REQUEST))?;
     Ok(Json(amount))
 }
 
@@ -29,7 +37,11 @@ async fn never_an_error(amount: String) -> Result<Html<String>, Infallible> {
 
 #[idempotent(ttl = "24h", scope = "global")]
 async fn opaque_in_a_result(amount: String) -> Result<impl IntoResponse, (StatusCode, String)> {
-    Ok((StatusCode::CREATED, AppendHeaders([(header::LOCATION, "/1")]), amount))
+    Ok((
+        StatusCode::CREATED,
+        AppendHeaders([(header::LOCATION, "/1")]),
+        amount,
+    ))
 }
 
 #[idempotent(ttl = "24h", scope = "global")]
@@ -59,7 +71,11 @@ async fn body(amount: String) -> Body {
 
 #[idempotent(ttl = "24h", scope = "global")]
 async fn nested(amount: String) -> Result<Result<Json<String>, Html<String>>, Response> {
-    if amount.is_empty() { Err(NoContent.into_response()) } else { Ok(Ok(Json(amount))) }
+    if amount.is_empty() {
+        Err(NoContent.into_response())
+    } else {
+        Ok(Ok(Json(amount)))
+    }
 }
 
 fn main() {

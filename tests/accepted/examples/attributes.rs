@@ -3,7 +3,11 @@
 
 //! Attributes on the function, and on its arguments.
 
-use axum::{Json, Router, http::{HeaderMap, Method}, routing::post};
+use axum::{
+    Json, Router,
+    http::{HeaderMap, Method},
+    routing::post,
+};
 use idem_axum::{Idempotency, idempotent};
 
 /// Documentation

@@ -34,7 +34,9 @@ impl<S: Send + Sync> FromRequest<S> for Amount {
     type Rejection = JsonRejection;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, JsonRejection> {
-        Json::from_request(request, state).await.map(|Json(amount)| Self(amount))
+        Json::from_request(request, state)
+            .await
+            .map(|Json(amount)| Self(amount))
     }
 }
 

@@ -9,7 +9,9 @@ struct Payment {
 
 #[idempotent(ttl = "24h", scope = "global")]
 async fn optional(payment: Option<Json<Payment>>) -> String {
-    payment.map_or(0, |Json(payment)| payment.amount).to_string()
+    payment
+        .map_or(0, |Json(payment)| payment.amount)
+        .to_string()
 }
 
 // What was rejected has its bytes all the same.

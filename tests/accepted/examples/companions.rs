@@ -1,6 +1,10 @@
 #![deny(warnings)]
 
-use axum::{Json, Router, extract::{FromRef, State}, routing::post};
+use axum::{
+    Json, Router,
+    extract::{FromRef, State},
+    routing::post,
+};
 use idem_axum::{Idempotency, idempotent};
 
 #[derive(Clone, FromRef)]

@@ -1,4 +1,8 @@
-use axum::{Json, Router, debug_handler, extract::{FromRef, State}, routing::post};
+use axum::{
+    Json, Router, debug_handler,
+    extract::{FromRef, State},
+    routing::post,
+};
 use idem_axum::{Idempotency, idempotent};
 
 #[derive(Clone, FromRef)]
@@ -13,7 +17,7 @@ async fn above(State(name): State<&'static str>, Json(amount): Json<u32>) -> Str
     format!("{name} {amount}")
 }
 
-#[idempotent(ttl = "24h", scope = "global",)]
+#[idempotent(ttl = "24h", scope = "global")]
 #[debug_handler(state = App)]
 async fn below(State(name): State<&'static str>, Json(amount): Json<u32>) -> String {
     format!("{name} {amount}")
@@ -28,7 +32,10 @@ async fn inferred(State(app): State<App>, Json(amount): Json<u32>) -> String {
 
 #[idempotent(ttl = "24h", scope = "global")]
 #[cfg_attr(all(), axum::debug_handler(state = App))]
-async fn conditional(#[deferred] State(name): State<&'static str>, Json(amount): Json<u32>) -> String {
+async fn conditional(
+    #[deferred] State(name): State<&'static str>,
+    Json(amount): Json<u32>,
+) -> String {
     format!("{name} {amount}")
 }
 

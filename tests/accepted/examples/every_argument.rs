@@ -48,7 +48,13 @@ async fn expressions(Json(payment): Json<Payment>) -> Json<Payment> {
     Json(payment)
 }
 
-#[idempotent(ttl = "24h", scope = "global", key = "required", record = "default", fingerprint = "raw")]
+#[idempotent(
+    ttl = "24h",
+    scope = "global",
+    key = "required",
+    record = "default",
+    fingerprint = "raw"
+)]
 async fn raw(body: String) -> String {
     body
 }

@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use axum::{
     Extension, Json, Router,
     extract::{
-        ConnectInfo, MatchedPath, NestedPath, OriginalUri, Path, Query, RawPathParams, RawQuery, State,
+        ConnectInfo, MatchedPath, NestedPath, OriginalUri, Path, Query, RawPathParams, RawQuery,
+        State,
         rejection::{ExtensionRejection, PathRejection, QueryRejection},
     },
     http::{Extensions, HeaderMap, Method, Uri, Version, request::Parts},
@@ -29,7 +30,10 @@ async fn from_the_route(
     Json(amount): Json<u32>,
 ) -> String {
     let params = params.iter().count();
-    format!("{shop} {order} {} {query:?} {params} {path:?} {uri} {nested:?} {amount}", page.number)
+    format!(
+        "{shop} {order} {} {query:?} {params} {path:?} {uri} {nested:?} {amount}",
+        page.number
+    )
 }
 
 #[idempotent(ttl = "24h", scope = "global")]
@@ -57,7 +61,14 @@ async fn that_may_be_missing(
     tenant: Result<Extension<u64>, ExtensionRejection>,
     route: Option<MatchedPath>,
 ) -> String {
-    let there = [path.is_some(), user.is_some(), page.is_ok(), id.is_ok(), tenant.is_ok(), route.is_some()];
+    let there = [
+        path.is_some(),
+        user.is_some(),
+        page.is_ok(),
+        id.is_ok(),
+        tenant.is_ok(),
+        route.is_some(),
+    ];
     format!("{there:?}")
 }
 

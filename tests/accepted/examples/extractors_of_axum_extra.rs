@@ -1,4 +1,10 @@
-use axum::{Json, Router, extract::{Query as AxumQuery, rejection::QueryRejection}, http::StatusCode, response::{IntoResponse, Response}, routing::post};
+use axum::{
+    Json, Router,
+    extract::{Query as AxumQuery, rejection::QueryRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use axum_extra::{
     TypedHeader,
     extract::{Cached, CookieJar, OptionalQuery, Query, WithRejection},
@@ -38,7 +44,13 @@ async fn queries(
     OptionalQuery(some): OptionalQuery<Vec<(String, u32)>>,
     WithRejection(AxumQuery(page), _): WithRejection<AxumQuery<Vec<(String, u32)>>, Oops>,
 ) -> String {
-    format!("{} {} {} {}", first.iter().count(), all.len(), some.is_some(), page.len())
+    format!(
+        "{} {} {} {}",
+        first.iter().count(),
+        all.len(),
+        some.is_some(),
+        page.len()
+    )
 }
 
 fn main() {

@@ -74,7 +74,12 @@ async fn last(State(_): State<Bank>, _: Connection, claims: Claims) -> String {
 }
 
 #[idempotent(ttl = "24h", scope = claims.user)]
-async fn two_parts(State(_): State<Bank>, State(_): State<Keys>, _: Connection, claims: Claims) -> String {
+async fn two_parts(
+    State(_): State<Bank>,
+    State(_): State<Keys>,
+    _: Connection,
+    claims: Claims,
+) -> String {
     claims.user.to_string()
 }
 

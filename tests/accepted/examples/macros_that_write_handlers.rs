@@ -11,7 +11,9 @@ macro_rules! handler {
 }
 
 handler!(pay, "24h", u32, |amount| amount.to_string());
-handler!(refund, "1h", (u32, String), |(amount, reason)| format!("{amount} {reason}"));
+handler!(refund, "1h", (u32, String), |(amount, reason)| format!(
+    "{amount} {reason}"
+));
 
 // A handler whose arguments' names come from the macro, and from its caller.
 macro_rules! scoped {
@@ -36,7 +38,10 @@ mod other {
     }
 
     #[idempotent(ttl = "24h", scope = format_args!("{}-{}", shop.0, id))]
-    pub async fn macros_in_expressions(shop: axum::Extension<u64>, axum::Extension(id): axum::Extension<Id>) -> String {
+    pub async fn macros_in_expressions(
+        shop: axum::Extension<u64>,
+        axum::Extension(id): axum::Extension<Id>,
+    ) -> String {
         format!("{} {id}", shop.0)
     }
 }

@@ -21,7 +21,15 @@ macro_rules! head {
 head! { Json Form Bytes Request Body Multipart State Path Option Sse }
 
 #[idempotent(ttl = "24h", scope = "global")]
-async fn heads(_: Json, _: Form, _: Bytes, _: Request, _: Body, _: State, _: Multipart) -> &'static str {
+async fn heads(
+    _: Json,
+    _: Form,
+    _: Bytes,
+    _: Request,
+    _: Body,
+    _: State,
+    _: Multipart,
+) -> &'static str {
     "done"
 }
 

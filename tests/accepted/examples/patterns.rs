@@ -22,7 +22,10 @@ struct Payee {
 #[idempotent(ttl = "24h", scope = tenant, key = name, fingerprint = (amount, iban))]
 async fn nested(
     Path((tenant, mut order)): Path<(u64, String)>,
-    Json(Payment { mut amount, payee: Payee { name, iban } }): Json<Payment>,
+    Json(Payment {
+        mut amount,
+        payee: Payee { name, iban },
+    }): Json<Payment>,
 ) -> String {
     amount += 1;
     order.push('!');

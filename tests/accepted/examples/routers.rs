@@ -50,19 +50,29 @@ fn nested() -> Router<App> {
 }
 
 fn with_a_state_of_its_own(admin_state: Admin) -> Router<App> {
-    Router::new().route("/", post(admin)).with_state(admin_state)
+    Router::new()
+        .route("/", post(admin))
+        .with_state(admin_state)
 }
 
 fn main() {
     let idempotency = Idempotency::builder(MemoryStore::new()).build().unwrap();
-    let admin = Admin { idempotency: idempotency.clone(), name: "root" };
+    let admin = Admin {
+        idempotency: idempotency.clone(),
+        name: "root",
+    };
     let app: Router = Router::new()
         .route("/payments", methods())
         .route("/one", get(list).post(create))
         .nest("/nested", nested())
         .nest("/admin", with_a_state_of_its_own(admin.clone()))
         .merge(Router::new().route("/merged", post(replace)))
-        .nest_service("/service", Router::new().route("/", post(remove)).with_state(admin.clone()))
+        .nest_service(
+            "/service",
+            Router::new()
+                .route("/", post(remove))
+                .with_state(admin.clone()),
+        )
         .fallback(replace)
         .with_state(App { idempotency, admin });
     drop(app);

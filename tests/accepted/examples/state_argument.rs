@@ -1,6 +1,10 @@
 use std::sync::Arc;
 
-use axum::{Router, extract::{FromRef, State}, routing::post};
+use axum::{
+    Router,
+    extract::{FromRef, State},
+    routing::post,
+};
 use idem_axum::{Idempotency, idempotent};
 
 struct Inner {

@@ -4,13 +4,19 @@ use idem_axum::{Idempotency, Lease, MemoryStore, StepError, Steps, idempotent};
 /// As it is written in most handlers.
 #[idempotent(ttl = "24h", scope = "global")]
 async fn first(steps: Steps, Json(amount): Json<u64>) -> Result<Json<u64>, ApiError> {
-    let doubled = steps.run("double", || async move { Ok(2 * amount) }).await?;
+    let doubled = steps
+        .run("double", || async move { Ok(2 * amount) })
+        .await?;
     Ok(Json(doubled))
 }
 
 /// Anywhere, by a path, together, and last.
 #[idempotent(ttl = "24h", scope = "global", key = "optional")]
-async fn last(lease: idem_axum::Lease, again: Steps, idem_axum::Steps { .. }: idem_axum::Steps) -> String {
+async fn last(
+    lease: idem_axum::Lease,
+    again: Steps,
+    idem_axum::Steps { .. }: idem_axum::Steps,
+) -> String {
     let fence = lease.fence().map_or(0, |fence| fence.get());
     format!("{} {} {fence}", again.attempt(), again.key("x"))
 }

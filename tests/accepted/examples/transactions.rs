@@ -62,7 +62,10 @@ impl<S: Sync> FromRequestParts<S> for Expensive {
 }
 
 async fn debit(connection: &mut SqliteConnection, amount: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE a SET b = b - ?1").bind(amount).execute(connection).await?;
+    sqlx::query("UPDATE a SET b = b - ?1")
+        .bind(amount)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -99,9 +102,15 @@ async fn raw(mut tx: Tx<Sqlite>, body: Bytes) -> Result<Bytes, Failed> {
 }
 
 #[idempotent(ttl = "24h", scope = "global", on_crash = "refuse")]
-async fn with_steps(mut tx: Tx<Postgres>, steps: Steps, Json(payment): Json<Payment>) -> Result<String, Failed> {
+async fn with_steps(
+    mut tx: Tx<Postgres>,
+    steps: Steps,
+    Json(payment): Json<Payment>,
+) -> Result<String, Failed> {
     sqlx::query("SELECT 1").execute(&mut *tx).await?;
-    let wired = steps.run("wire", || async { Ok::<_, Failed>(payment.id.clone()) }).await;
+    let wired = steps
+        .run("wire", || async { Ok::<_, Failed>(payment.id.clone()) })
+        .await;
     sqlx::query("SELECT 1").execute(&mut *tx).await?;
     Ok(wired.unwrap_or_default())
 }
@@ -115,7 +124,12 @@ async fn with_steps_again(
     Json(payment): Json<Payment>,
 ) -> Result<String, Failed> {
     sqlx::query("SELECT 1").execute(&mut *tx).await?;
-    Ok(format!("{} {} {}", payment.id, steps.attempt(), lease.attempt()))
+    Ok(format!(
+        "{} {} {}",
+        payment.id,
+        steps.attempt(),
+        lease.attempt()
+    ))
 }
 
 struct Handlers;

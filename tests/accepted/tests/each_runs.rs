@@ -16,7 +16,10 @@ fn each_accepted_program_runs_to_its_end() -> io::Result<()> {
         let program = built.join(name);
         let output = Command::new(&program).output().map_err(|error| {
             let hint = "cargo build --all-features -p idem-accepted --examples";
-            io::Error::new(error.kind(), format!("{}: {error}; {hint}", program.display()))
+            io::Error::new(
+                error.kind(),
+                format!("{}: {error}; {hint}", program.display()),
+            )
         })?;
         assert!(
             output.status.success(),
