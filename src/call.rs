@@ -254,15 +254,13 @@ impl Call {
                 return Ready::Refused(problems.report(Problem::Misconfigured).into_response());
             }
         };
-        Ready::Protected(idem_core::Call {
-            slot: self
-                .idempotency
-                .runtime()
-                .slot(&self.operation, &scope, &key),
-            operation: self.operation,
-            fingerprint: self.fingerprint.finish(),
-            settings: self.plan.settings,
-        })
+        Ready::Protected(self.idempotency.runtime().call(
+            self.operation,
+            &scope,
+            &key,
+            self.fingerprint.finish(),
+            self.plan.settings,
+        ))
     }
 
     fn is_protected(&self) -> bool {

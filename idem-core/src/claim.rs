@@ -124,6 +124,78 @@ pub struct ClaimRequest {
     /// Whether a lapsed claim may be taken over. A slot that was claimed under
     /// [`OnCrash::Refuse`] stays refused whatever a later claim says.
     pub on_crash: OnCrash,
+    /// Another name under which the same intent may be stored already. Only a store
+    /// that does not [refuse](crate::Store::refuses_alias) it is asked with one.
+    pub alias: Option<Alias>,
+}
+
+impl ClaimRequest {
+    /// The same claim of one of its two names alone.
+    #[must_use]
+    pub const fn under(self, under: Under) -> Self {
+        match (under, self.alias) {
+            (Under::Alias, Some(alias)) => Self {
+                slot: alias.slot,
+                fingerprint: alias.fingerprint,
+                alias: None,
+                ..self
+            },
+            _ => Self {
+                alias: None,
+                ..self
+            },
+        }
+    }
+}
+
+/// Another name of an intent: what its slot and fingerprint are under another
+/// secret, see [`RuntimeBuilder::accept_secret`](crate::RuntimeBuilder::accept_secret).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alias {
+    /// Which slot.
+    pub slot: Slot,
+    /// What the request asks, as it is stored there.
+    pub fingerprint: Fingerprint,
+}
+
+/// Which of a claim's two names its answer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Under {
+    /// [`ClaimRequest::slot`].
+    #[default]
+    Slot,
+    /// [`ClaimRequest::alias`].
+    Alias,
+}
+
+/// A slot as a claim finds it, see [`Under::of`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is not there, or physically deleted.
+    Absent,
+    /// A claim of it alone would win it.
+    Free,
+    /// A claim of it alone would be told why not.
+    Taken,
+}
+
+impl Under {
+    /// Which of the two slots answers a claim with an alias. To be asked and acted
+    /// on in one atomic step:
+    ///
+    /// - Where only one of them is there, that one.
+    /// - Where neither is, the claim's own slot, which is claimed.
+    /// - Where both are, which no two neighbouring stages of a rotation lead to: one
+    ///   that is taken, so that nothing runs while either is in flight, completed, of
+    ///   another fingerprint or of unknown outcome. If both are taken or both are
+    ///   free, the alias.
+    #[must_use]
+    pub const fn of(slot: Found, alias: Found) -> Self {
+        match (slot, alias) {
+            (_, Found::Absent) | (Found::Taken, Found::Free) => Self::Slot,
+            (_, Found::Free | Found::Taken) => Self::Alias,
+        }
+    }
 }
 
 /// How a claim ended.
@@ -145,6 +217,19 @@ pub enum Claim {
     Unknown,
 }
 
+impl Claim {
+    /// The same answer about that name.
+    #[must_use]
+    pub fn found_under(mut self, under: Under) -> Self {
+        match &mut self {
+            Self::Claimed(claimed) => claimed.under = under,
+            Self::Completed(completed) => completed.under = under,
+            Self::InFlight { .. } | Self::Mismatch | Self::Unknown => {}
+        }
+        self
+    }
+}
+
 /// A claim that was won.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
@@ -156,6 +241,8 @@ pub struct Claimed {
     pub taken_over: bool,
     /// What earlier attempts have finished.
     pub checkpoints: Vec<Checkpoint>,
+    /// Under which of the request's names: the [`Grant`] is of that slot.
+    pub under: Under,
 }
 
 /// A completed record as a claim finds it.
@@ -167,6 +254,8 @@ pub struct Completed {
     pub expired: bool,
     /// Time until the ttl passes, or, once it has, until physical deletion.
     pub remaining: Duration,
+    /// Under which of the request's names it is stored.
+    pub under: Under,
 }
 
 /// A finished step of an interrupted execution.
@@ -227,4 +316,27 @@ pub enum Written {
     Done,
     /// The grant is not the slot's newest: nothing was changed.
     Fenced,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_there_answers_and_of_both_one_that_keeps_the_claim_from_running() {
+        use Found::{Absent, Free, Taken};
+        for (slot, alias, under) in [
+            (Absent, Absent, Under::Slot),
+            (Free, Absent, Under::Slot),
+            (Taken, Absent, Under::Slot),
+            (Absent, Free, Under::Alias),
+            (Absent, Taken, Under::Alias),
+            (Free, Free, Under::Alias),
+            (Free, Taken, Under::Alias),
+            (Taken, Free, Under::Slot),
+            (Taken, Taken, Under::Alias),
+        ] {
+            assert_eq!(Under::of(slot, alias), under, "{slot:?}, {alias:?}");
+        }
+    }
 }

@@ -47,6 +47,7 @@
 //! | `idem_heartbeats_total` | counter | `result` | renewals: `renewed`, `fenced`, `failed` |
 //! | `idem_takeovers_total` | counter | `operation` | claims taken over from an execution that fell silent |
 //! | `idem_fenced_total` | counter | `operation` | executions that ended after another had taken over |
+//! | `idem_alias_total` | counter | `operation` | calls answered under the secret that is [accepted](RuntimeBuilder::accept_secret) beside the own one |
 //! | `idem_fail_open_total` | counter | `operation` | calls that ran without protection |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -77,8 +78,8 @@ pub use self::memory::MemoryStore;
 pub use self::telemetry::Refusal;
 pub use self::{
     claim::{
-        Checkpoint, Claim, ClaimRequest, Claimed, Completed, Fence, Grant, OnCrash, OwnerId,
-        Renewal, Retention, Written,
+        Alias, Checkpoint, Claim, ClaimRequest, Claimed, Completed, Fence, Found, Grant, OnCrash,
+        OwnerId, Renewal, Retention, Under, Written,
     },
     fingerprint::{Fingerprint, FingerprintBuilder, FingerprintError},
     key::{IdempotencyKey, KeyError, MAX_KEY_BYTES},

@@ -82,7 +82,7 @@ impl Runtime {
         W: FnOnce() -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let call = self.call(overrides, operation.into(), scope, key, payload)?;
+        let call = self.call_of(overrides, operation.into(), scope, key, payload)?;
         let work = work();
         let execution = self.execute(call, async move { keep(work.await) }).await;
         answer(execution)
@@ -110,7 +110,7 @@ impl Runtime {
         W: FnOnce(Steps) -> F + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let call = self.call(overrides, operation.into(), scope, key, payload)?;
+        let call = self.call_of(overrides, operation.into(), scope, key, payload)?;
         let work = move |steps| {
             let work = work(steps);
             async move { keep(work.await) }
@@ -141,7 +141,7 @@ impl Runtime {
         W: FnOnce(H) -> F + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let call = self.call(overrides, operation.into(), scope, key, payload)?;
+        let call = self.call_of(overrides, operation.into(), scope, key, payload)?;
         let work = move |transaction| {
             let work = work(transaction);
             async move {
@@ -155,7 +155,7 @@ impl Runtime {
         answer(self.execute_in(call, work).await)
     }
 
-    fn call<P: Serialize + ?Sized, E>(
+    fn call_of<P: Serialize + ?Sized, E>(
         &self,
         overrides: &Overrides,
         operation: Operation,
@@ -166,12 +166,8 @@ impl Runtime {
         let key = IdempotencyKey::new(key)?;
         let mut fingerprint = FingerprintBuilder::new();
         fingerprint.typed(payload)?;
-        Ok(Call {
-            slot: self.slot(&operation, scope, &key),
-            operation,
-            fingerprint: fingerprint.finish(),
-            settings: self.settings_for(overrides)?,
-        })
+        let settings = self.settings_for(overrides)?;
+        Ok(self.call(operation, scope, &key, fingerprint.finish(), settings))
     }
 }
 

@@ -141,7 +141,7 @@ impl Policy {
 /// Below this a heartbeat could not keep up.
 const MIN_LEASE: Duration = Duration::from_millis(10);
 
-/// A policy that cannot protect anything.
+/// A policy that cannot protect anything, or that the store cannot keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -176,6 +176,17 @@ pub enum PolicyError {
         lease: Duration,
         /// The ttl.
         ttl: Duration,
+    },
+    /// The store cannot look for a key under two secrets.
+    #[error(
+        "a second secret cannot be accepted over {store}: {reason}; \
+         rotate the secret over a store that can, or leave it as it is"
+    )]
+    SecondSecret {
+        /// The store's type.
+        store: &'static str,
+        /// Why it cannot.
+        reason: &'static str,
     },
 }
 

@@ -9,10 +9,14 @@ use std::{
 use hmac::{Hmac, KeyInit};
 use sha2::{Digest, Sha256};
 
-use crate::{IdempotencyKey, Operation, Scope};
+use crate::{Fingerprint, IdempotencyKey, Operation, Scope};
 
 /// Part of every slot: a change of the derivation changes every slot.
 const SLOT_VERSION: u8 = 1;
+
+/// Part of every keyed fingerprint. It begins otherwise than a slot, so that no
+/// slot is ever the fingerprint of anything.
+const FINGERPRINT_DOMAIN: &[u8] = b"idem keyed fingerprint 1";
 
 /// The name of a record in a store: 32 bytes from which neither the key nor
 /// the user can be read.
@@ -145,7 +149,11 @@ impl fmt::Display for ShortSlot {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct SlotDeriver(Prefix);
+pub struct SlotDeriver {
+    prefix: Prefix,
+    /// Under a secret, the digest after the domain of fingerprints.
+    seal: Option<Box<Hmac<Sha256>>>,
+}
 
 /// The digest after version and namespace, which are the same for every slot.
 #[derive(Clone)]
@@ -161,9 +169,10 @@ impl SlotDeriver {
         Self::start(Prefix::Plain(Sha256::new()), namespace)
     }
 
-    /// The same under a secret, so that somebody with a dump of the store
-    /// cannot test guesses of keys or user ids against it. All nodes need the
-    /// same secret, and a changed secret is a new namespace.
+    /// The same under a secret, so that somebody with a dump of the store can
+    /// test no guesses against it: of keys, user ids or (see [`seal`](Self::seal))
+    /// payloads. All nodes need the same secret, and a changed secret is a new
+    /// namespace unless it is [rotated](crate::RuntimeBuilder::accept_secret).
     #[must_use]
     pub fn keyed(namespace: &str, secret: &[u8]) -> Self {
         // RFC 2104: a key longer than the block is hashed, a shorter one is padded.
@@ -174,30 +183,49 @@ impl SlotDeriver {
             block[..secret.len()].copy_from_slice(secret);
         }
         let mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
-        Self::start(Prefix::Keyed(Box::new(mac)), namespace)
+        let mut seal = Box::new(mac.clone());
+        hmac::Mac::update(seal.as_mut(), FINGERPRINT_DOMAIN);
+        Self {
+            seal: Some(seal),
+            ..Self::start(Prefix::Keyed(Box::new(mac)), namespace)
+        }
     }
 
     fn start(mut prefix: Prefix, namespace: &str) -> Self {
         prefix.update(&[SLOT_VERSION]);
         prefix.part(namespace.as_bytes());
-        Self(prefix)
+        Self { prefix, seal: None }
     }
 
     /// The slot of one key of one caller at one operation.
     #[must_use]
     pub fn slot(&self, operation: &Operation, scope: &Scope, key: &IdempotencyKey) -> Slot {
-        let mut digest = self.0.clone();
+        let mut digest = self.prefix.clone();
         digest.part(operation.as_str().as_bytes());
         digest.part(scope.name().as_bytes());
         digest.part(scope.value().as_bytes());
         digest.part(key.as_str().as_bytes());
         digest.finish()
     }
+
+    /// A fingerprint as the store sees it: under a secret HMAC-SHA-256 over the
+    /// slot and the fingerprint, so that neither a guess of a payload nor whether two
+    /// slots have the same one can be tested. Without a secret it is as it was.
+    #[must_use]
+    pub fn seal(&self, slot: Slot, fingerprint: Fingerprint) -> Fingerprint {
+        let Some(seal) = &self.seal else {
+            return fingerprint;
+        };
+        let mut mac = seal.clone();
+        hmac::Mac::update(mac.as_mut(), slot.as_bytes());
+        hmac::Mac::update(mac.as_mut(), fingerprint.as_bytes());
+        Fingerprint::from_bytes(hmac::Mac::finalize(*mac).into_bytes().into())
+    }
 }
 
 impl fmt::Debug for SlotDeriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.prefix {
             Prefix::Plain(_) => "SlotDeriver(plain)",
             Prefix::Keyed(_) => "SlotDeriver(keyed)",
         })
@@ -265,6 +293,36 @@ mod tests {
     }
     const GOLDEN_PLAIN: &str = "cef75cb537be517790c4783a867507a21b81c520c74b69f4510a64a69e4e106e";
     const GOLDEN_KEYED: &str = "240146c2dcb57274e58729ff02ead01dfb17560c798c0753c20b07e0b6889234";
+
+    #[test]
+    fn a_golden_keyed_fingerprint_does_not_change_between_versions() {
+        let slot = Slot::from_bytes([7; 32]);
+        let asked = Fingerprint::from_bytes([9; 32]);
+        let sealed = SlotDeriver::keyed("idem", b"secret").seal(slot, asked);
+        let digits = sealed.as_bytes().map(|byte| format!("{byte:02x}")).concat();
+        assert_eq!(digits, GOLDEN_SEALED);
+        // The namespace is in the slot already.
+        assert_eq!(SlotDeriver::keyed("n", b"secret").seal(slot, asked), sealed);
+        assert_eq!(SlotDeriver::new("idem").seal(slot, asked), asked);
+    }
+    const GOLDEN_SEALED: &str = "56cd2ce5ea8137548e66356b6b3ce5629879a117c3de68d7a0f35f5959eada71";
+
+    #[test]
+    fn secret_slot_and_payload_each_give_another_fingerprint() {
+        let deriver = SlotDeriver::keyed("n", b"one");
+        let (slot, other) = (Slot::from_bytes([1; 32]), Slot::from_bytes([2; 32]));
+        let asked = Fingerprint::from_bytes([9; 32]);
+        let all = [
+            asked,
+            deriver.seal(slot, asked),
+            deriver.seal(other, asked),
+            deriver.seal(slot, Fingerprint::from_bytes([8; 32])),
+            SlotDeriver::keyed("n", b"two").seal(slot, asked),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            assert!(!all[index + 1..].contains(one));
+        }
+    }
 
     #[test]
     fn a_slot_comes_back_from_its_digits_of_either_case() {

@@ -45,6 +45,12 @@ pub trait Store: Send + Sync + 'static {
     /// | released | `Claimed`, fence + 1, attempt + 1, checkpoints | `Mismatch` |
     /// | released by the same owner | `InFlight` with nothing left: this is a late copy of a claim that is over, and changes nothing | `Mismatch` |
     ///
+    /// A request with an [alias](ClaimRequest::alias) is of two slots: if the alias's
+    /// is there, the answer is that slot's, as if it had been asked for alone; if only
+    /// the request's own is, or neither, its own slot's. [`Under::of`](crate::Under::of)
+    /// is the rule for both, and looking and claiming are one atomic step. The answer
+    /// says [under](crate::Under) which name it was found.
+    ///
     /// # Errors
     /// [`StoreError`]; `Full` when there is no room for another slot.
     fn claim(
@@ -163,6 +169,13 @@ pub trait Store: Send + Sync + 'static {
     fn transactions(&self) -> Option<Transactions> {
         None
     }
+
+    /// Why it takes no claim with an [alias](ClaimRequest::alias), so that a runtime
+    /// over it cannot [accept a second secret](crate::RuntimeBuilder::accept_secret);
+    /// `None` where it does. A store refuses unless it says so.
+    fn refuses_alias(&self) -> Option<&'static str> {
+        Some("it does not look for a key under two names in one step")
+    }
 }
 
 /// A shared store is that store: keep a handle to what a runtime is built over,
@@ -242,6 +255,10 @@ impl<S: Store> Store for Arc<S> {
 
     fn transactions(&self) -> Option<Transactions> {
         S::transactions(self)
+    }
+
+    fn refuses_alias(&self) -> Option<&'static str> {
+        S::refuses_alias(self)
     }
 }
 

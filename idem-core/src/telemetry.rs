@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Span;
 
-use crate::{Call, Execution, Operation, Runtime, Stored};
+use crate::{Call, Execution, Operation, Runtime, Slot, Stored};
 
 /// A verb of the store, as a label.
 #[derive(Debug, Clone, Copy)]
@@ -49,15 +49,25 @@ pub(crate) enum Beat {
     Failed,
 }
 
-/// The span of one protected call. Neither key nor body is in it.
-pub(crate) fn span(call: &Call) -> Span {
+/// The span of one protected call. Neither key nor body is in it. While a secret is
+/// rotated, the slot may be stored as `alias`.
+pub(crate) fn span(call: &Call, alias: Option<Slot>) -> Span {
     tracing::info_span!(
         "idempotent",
         operation = call.operation.as_str(),
         slot = %call.slot.short(),
+        alias = alias.map(|alias| tracing::field::display(alias.short())),
         attempt = tracing::field::Empty,
         outcome = tracing::field::Empty,
     )
+}
+
+/// The call was answered under the name that it stands under.
+pub(crate) fn answered(span: &Span, call: &Call) {
+    if call.alias == Some(call.slot) {
+        span.record("slot", tracing::field::display(call.slot.short()));
+        count("idem_alias_total", call);
+    }
 }
 
 /// `span` is the call's own: where it is off, the current one is somebody else's.

@@ -31,6 +31,9 @@ pub trait Transactional: Store {
     /// not when that transaction ends: with [`Claim::Mismatch`] where its
     /// fingerprint is known to be another, else with [`Claim::InFlight`].
     ///
+    /// Of a claim with an [alias](ClaimRequest::alias), no transaction may claim the one
+    /// name while another has the other, until that one has ended.
+    ///
     /// A future that is dropped leaves nothing behind.
     ///
     /// # Errors

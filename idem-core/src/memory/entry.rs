@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use crate::{
     Checkpoint, Claim, ClaimRequest, Claimed, Completed, Fence, Fingerprint, Grant, OnCrash,
-    OwnerId, Resolution, Resolved, Retention, Slot, SlotState, SlotView, Written, clock::after,
+    OwnerId, Resolution, Resolved, Retention, Slot, SlotState, SlotView, Under, Written,
+    clock::after,
 };
 
 /// What an entry costs beside its record and checkpoints, in bytes: the struct,
@@ -112,44 +113,53 @@ impl Entry {
         FIXED_COST + record + checkpoints
     }
 
-    /// Answers a claim of an entry that is there.
-    pub(super) fn claim(&mut self, request: &ClaimRequest, now: Instant) -> Claim {
+    /// What keeps a claim from winning this entry, if anything does.
+    pub(super) fn meets(&self, request: &ClaimRequest, now: Instant) -> Option<Claim> {
         if self.fingerprint != request.fingerprint {
-            return Claim::Mismatch;
+            return Some(Claim::Mismatch);
         }
         let mine = self.owner == request.owner;
         match &self.state {
-            State::Completed { record, expires_at } => Claim::Completed(Completed {
+            State::Completed { record, expires_at } => Some(Claim::Completed(Completed {
                 record: record.clone(),
                 expired: *expires_at <= now,
                 remaining: self.remaining(*expires_at, now),
-            }),
+                under: Under::Slot,
+            })),
             // The reply to this very claim was lost.
-            State::InFlight { .. } if mine => {
-                self.extend(request.lease, now);
-                self.won()
-            }
-            State::InFlight { lease_until, .. } if now < *lease_until => Claim::InFlight {
+            State::InFlight { .. } if mine => None,
+            State::InFlight { lease_until, .. } if now < *lease_until => Some(Claim::InFlight {
                 lease_left: *lease_until - now,
-            },
+            }),
             State::InFlight { on_crash, .. }
                 if OnCrash::Refuse == *on_crash || OnCrash::Refuse == request.on_crash =>
             {
-                Claim::Unknown
+                Some(Claim::Unknown)
             }
             // A copy of a claim that was won, executed and released comes late:
             // nobody listens to its answer, so winning again would only block the slot.
-            State::Released if mine => Claim::InFlight {
+            State::Released if mine => Some(Claim::InFlight {
                 lease_left: Duration::ZERO,
-            },
-            State::InFlight { .. } | State::Released => {
-                self.taken_over = matches!(self.state, State::InFlight { .. });
-                self.fence = self.fence.next();
-                self.attempt = self.attempt.saturating_add(1);
-                self.hold(request, now);
-                self.won()
-            }
+            }),
+            State::InFlight { .. } | State::Released => None,
         }
+    }
+
+    /// Answers a claim of an entry that is there.
+    pub(super) fn claim(&mut self, request: &ClaimRequest, now: Instant) -> Claim {
+        if let Some(claim) = self.meets(request, now) {
+            return claim;
+        }
+        let in_flight = matches!(self.state, State::InFlight { .. });
+        if in_flight && self.owner == request.owner {
+            self.extend(request.lease, now);
+        } else {
+            self.taken_over = in_flight;
+            self.fence = self.fence.next();
+            self.attempt = self.attempt.saturating_add(1);
+            self.hold(request, now);
+        }
+        self.won()
     }
 
     fn won(&self) -> Claim {
@@ -158,6 +168,7 @@ impl Entry {
             attempt: self.attempt,
             taken_over: self.taken_over,
             checkpoints: self.checkpoints.clone(),
+            under: Under::Slot,
         })
     }
 

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use self::{budget::Budget, entry::Entry, shard::Shard};
 use crate::{
-    Checkpoint, Claim, ClaimRequest, Claimed, Cursor, Fence, Grant, ListQuery, OwnerId, Page,
-    Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Written,
+    Alias, Checkpoint, Claim, ClaimRequest, Claimed, Cursor, Fence, Found, Grant, ListQuery,
+    OwnerId, Page, Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Under,
+    Written,
 };
 
 const SHARDS: usize = 64;
@@ -77,9 +78,7 @@ impl MemoryStore {
     }
 
     fn shard(&self, slot: &Slot) -> MutexGuard<'_, Shard> {
-        // The map inside uses the first bytes; the last are as evenly spread.
-        let index = usize::from(slot.as_bytes()[31]) % SHARDS;
-        lock(&self.shards[index])
+        lock(&self.shards[shard_of(slot)])
     }
 
     fn write(
@@ -95,7 +94,58 @@ impl MemoryStore {
     }
 
     fn try_claim(&self, request: &ClaimRequest, now: Instant) -> Result<Claim, StoreError> {
-        let mut shard = self.shard(&request.slot);
+        match &request.alias {
+            None => self.claim_in(&mut self.shard(&request.slot), request, now),
+            Some(alias) => self.claim_either(request, alias, now),
+        }
+    }
+
+    /// Both slots stay locked from the look to the claim.
+    fn claim_either(
+        &self,
+        request: &ClaimRequest,
+        alias: &Alias,
+        now: Instant,
+    ) -> Result<Claim, StoreError> {
+        let [own, other] = [&request.slot, &alias.slot].map(shard_of);
+        // In the order of the shards: two such claims do not wait for each other.
+        let mut first = lock(&self.shards[own.min(other)]);
+        let mut second = (own != other).then(|| lock(&self.shards[own.max(other)]));
+        let found = |shard: &Shard, under| {
+            let request = request.under(under);
+            match shard.get(&request.slot, now) {
+                None => Found::Absent,
+                Some(entry) if entry.meets(&request, now).is_none() => Found::Free,
+                Some(_) => Found::Taken,
+            }
+        };
+        let [own_shard, other_shard] = match &mut second {
+            None => {
+                let under = Under::of(found(&first, Under::Slot), found(&first, Under::Alias));
+                let claim = self.claim_in(&mut first, &request.under(under), now)?;
+                return Ok(claim.found_under(under));
+            }
+            Some(second) if own < other => [&mut first, second],
+            Some(second) => [second, &mut first],
+        };
+        let under = Under::of(
+            found(own_shard, Under::Slot),
+            found(other_shard, Under::Alias),
+        );
+        let shard = match under {
+            Under::Slot => own_shard,
+            Under::Alias => other_shard,
+        };
+        let claim = self.claim_in(shard, &request.under(under), now)?;
+        Ok(claim.found_under(under))
+    }
+
+    fn claim_in(
+        &self,
+        shard: &mut Shard,
+        request: &ClaimRequest,
+        now: Instant,
+    ) -> Result<Claim, StoreError> {
         shard.reap_some(now, &self.budget);
         if let Some(claim) = shard.change(&request.slot, now, &self.budget, |entry| {
             entry.claim(request, now)
@@ -110,6 +160,7 @@ impl MemoryStore {
             attempt: 1,
             taken_over: false,
             checkpoints: Vec::new(),
+            under: Under::Slot,
         }))
     }
 
@@ -118,6 +169,11 @@ impl MemoryStore {
             lock(shard).reap_all(now, &self.budget);
         }
     }
+}
+
+/// The map inside uses the first bytes; the last are as evenly spread.
+fn shard_of(slot: &Slot) -> usize {
+    usize::from(slot.as_bytes()[31]) % SHARDS
 }
 
 /// A poisoned lock is taken all the same: no step leaves an entry half changed.
@@ -218,6 +274,10 @@ impl Store for MemoryStore {
 
     async fn health(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn refuses_alias(&self) -> Option<&'static str> {
+        None
     }
 }
 

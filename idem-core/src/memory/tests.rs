@@ -18,6 +18,7 @@ fn request(number: u8) -> ClaimRequest {
             grace: MINUTE,
         },
         on_crash: OnCrash::TakeOver,
+        alias: None,
     }
 }
 

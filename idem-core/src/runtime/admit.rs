@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Inner, commands::Failed, rescue::Engaged, waiters::Waiter};
-use crate::{Call, Claim, ClaimRequest, Completed, Grant, OwnerId, backoff::Backoff, clock::after};
+use super::{Inner, commands::Failed, names::Named, rescue::Engaged, waiters::Waiter};
+use crate::{Claim, ClaimRequest, Completed, Grant, Under, backoff::Backoff, clock::after};
 
 /// How often to ask for a slot that another process owns.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
@@ -25,30 +25,17 @@ pub(super) enum Rivals {
     Unknown,
 }
 
-impl Call {
-    /// A claim of the call's slot by `owner`.
-    pub(super) const fn claim_request(&self, owner: OwnerId) -> ClaimRequest {
-        ClaimRequest {
-            slot: self.slot,
-            fingerprint: self.fingerprint,
-            owner,
-            lease: self.settings.lease,
-            retention: self.settings.retention,
-            on_crash: self.settings.on_crash,
-        }
-    }
-}
-
 /// Claims the call's slot with `claim`, and waits for it where the call says so.
 /// The execution is engaged while a claim is on its way, and stays so if it is won.
+/// The call stands under the name that was answered from then on.
 pub(super) async fn admit<T, F>(
     inner: &Inner,
-    call: &Call,
+    call: &mut Named,
     engaged: &Engaged,
     claim: impl Fn() -> F,
 ) -> Admission<T>
 where
-    F: Future<Output = Result<Result<T, Claim>, Failed>>,
+    F: Future<Output = Result<Result<(T, Under), Claim>, Failed>>,
 {
     let give_up = after(Instant::now(), call.settings.wait);
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
@@ -56,7 +43,10 @@ where
     loop {
         engaged.set(true);
         let claim = match claim().await {
-            Ok(Ok(won)) => return Admission::Won(won),
+            Ok(Ok((won, under))) => {
+                call.stands_under(under);
+                return Admission::Won(won);
+            }
             Ok(Err(claim)) => claim,
             Err(failed) => {
                 engaged.set(false);
@@ -65,7 +55,10 @@ where
         };
         engaged.set(false);
         let lease_left = match claim {
-            Claim::Completed(completed) => return ended(waiter, Rivals::Completed(completed)),
+            Claim::Completed(completed) => {
+                call.stands_under(completed.under);
+                return ended(waiter, Rivals::Completed(completed));
+            }
             Claim::Mismatch => return ended(waiter, Rivals::Mismatch),
             Claim::Unknown => return ended(waiter, Rivals::Unknown),
             Claim::InFlight { lease_left } => lease_left,
@@ -78,7 +71,7 @@ where
         }
         let Some(waiter) = &mut waiter else {
             // Claim again: what ends between the claim and this line is not announced.
-            waiter = Some(inner.waiters.join(call.slot));
+            waiter = Some(inner.waiters.join(call.own_slot()));
             continue;
         };
         let lapse = after(now, lease_left.max(FIRST_PAUSE));
@@ -116,7 +109,7 @@ pub(super) fn settle(inner: &Arc<Inner>, request: ClaimRequest) {
             match inner.commands.claim(request).await {
                 Ok(Claim::Claimed(claimed)) => {
                     let grant = Grant {
-                        slot: request.slot,
+                        slot: request.under(claimed.under).slot,
                         owner: request.owner,
                         fence: claimed.fence,
                     };

@@ -25,6 +25,7 @@ use super::{
     Inner, Runtime,
     admit::Admission,
     hold::Hold,
+    names::Named,
     rescue::Engaged,
     run::{Won, instead, recorded_by_another},
     steps::Steps,
@@ -121,7 +122,7 @@ impl Runtime {
 
 async fn protect<A>(
     inner: Arc<Inner>,
-    call: Call,
+    mut call: Named,
     retries: u32,
     work: Work<A>,
     engaged: Engaged,
@@ -132,19 +133,31 @@ async fn protect<A>(
             reason: "it has no transactions".to_owned(),
         });
     };
+    let request = call.claim_request(OwnerId::random());
+    let admission = Won::claim(&inner, &mut call, &engaged, &request, true).await;
+    telemetry::answered(&span, &call);
+    let won = match admission {
+        Admission::Won(won) => won,
+        Admission::Lost(rivals) => return rivals.into(),
+        Admission::StoreFailed(failed) => {
+            let error = failed.error;
+            tracing::warn!(operation = %call.operation, %error, "refused: the store did not take the claim");
+            return Execution::StoreFailed(error);
+        }
+    };
     let beside = Beside {
         inner: &inner,
         transactions,
         call: &call,
-        request: call.claim_request(OwnerId::random()),
+        request,
     };
-    beside.claim_and_run(retries, work, &engaged, &span).await
+    beside.run_claimed(retries, work, won, &span).await
 }
 
 struct Beside<'a> {
     inner: &'a Arc<Inner>,
     transactions: &'a Transactions,
-    call: &'a Call,
+    call: &'a Named,
     request: ClaimRequest,
 }
 
@@ -158,22 +171,13 @@ enum Round<A> {
 }
 
 impl Beside<'_> {
-    async fn claim_and_run<A>(
+    async fn run_claimed<A>(
         &self,
         retries: u32,
         work: Work<A>,
-        engaged: &Engaged,
+        won: Won,
         span: &Span,
     ) -> Execution<A> {
-        let won = match Won::claim(self.inner, self.call, engaged, &self.request, true).await {
-            Admission::Won(won) => won,
-            Admission::Lost(rivals) => return rivals.into(),
-            Admission::StoreFailed(failed) => {
-                let error = failed.error;
-                tracing::warn!(operation = %self.call.operation, %error, "refused: the store did not take the claim");
-                return Execution::StoreFailed(error);
-            }
-        };
         let Won {
             hold,
             held,

@@ -6,6 +6,7 @@ use tracing::{Instrument, Span};
 
 use super::{
     Inner, Runtime,
+    names::Named,
     rescue::{Engaged, Rescue},
 };
 use crate::{
@@ -21,15 +22,16 @@ impl Runtime {
     pub(super) fn guarded<A, F>(
         &self,
         call: Call,
-        protect: impl FnOnce(Arc<Inner>, Call, Engaged, Span) -> F,
+        protect: impl FnOnce(Arc<Inner>, Named, Engaged, Span) -> F,
     ) -> Rescue<Execution<A>>
     where
         A: Send + 'static,
         F: Future<Output = Execution<A>> + Send + 'static,
     {
         let engaged = Engaged::default();
-        let span = telemetry::span(&call);
         let inner = Arc::clone(&self.inner);
+        let call = inner.names.of(call);
+        let span = telemetry::span(&call, call.alias());
         let carrier = inner.carrier.clone();
         let operation = call.operation.clone();
         let protected = protect(Arc::clone(&inner), call, engaged.clone(), span.clone());

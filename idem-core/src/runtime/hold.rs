@@ -9,9 +9,11 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, instrument::WithSubscriber};
 
-use super::{Inner, heartbeat::Heartbeat, lease::Held, run::instead, waiters::Owning};
+use super::{
+    Inner, heartbeat::Heartbeat, lease::Held, names::Named, run::instead, waiters::Owning,
+};
 use crate::{
-    Call, Execution, Grant, Retention, StoreError, Written, backoff::Backoff, clock::after,
+    Execution, Grant, Retention, Slot, StoreError, Written, backoff::Backoff, clock::after,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -24,6 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Hold {
     inner: Arc<Inner>,
     grant: Grant,
+    /// By which those who wait in this process know it.
+    own_slot: Slot,
     retention: Retention,
     heartbeat: Heartbeat,
     _owning: Option<Owning>,
@@ -43,7 +47,7 @@ pub(super) enum Ended {
 impl Hold {
     pub(super) fn new(
         inner: &Arc<Inner>,
-        call: &Call,
+        call: &Named,
         grant: Grant,
         claimed_at: Instant,
         held: Option<Arc<Held>>,
@@ -52,6 +56,7 @@ impl Hold {
         Self {
             inner: Arc::clone(inner),
             grant,
+            own_slot: call.own_slot(),
             retention: call.settings.retention,
             heartbeat: inner.heartbeats.start(
                 grant,
@@ -60,7 +65,7 @@ impl Hold {
                 call.operation.clone(),
                 held,
             ),
-            _owning: waits.then(|| inner.waiters.own(call.slot)),
+            _owning: waits.then(|| inner.waiters.own(call.own_slot())),
         }
     }
 
@@ -88,7 +93,7 @@ impl Hold {
     pub(super) async fn give_back<A>(
         self,
         inner: &Inner,
-        call: &Call,
+        call: &Named,
         execution: Execution<A>,
     ) -> Execution<A> {
         match self.release().await {
@@ -169,6 +174,6 @@ enum Ending {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.inner.waiters.wake(&self.grant.slot);
+        self.inner.waiters.wake(&self.own_slot);
     }
 }

@@ -8,6 +8,7 @@ mod guard;
 mod heartbeat;
 mod hold;
 mod lease;
+mod names;
 mod operate;
 mod rescue;
 mod run;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use self::{
     commands::{Commands, Deadlines},
     heartbeat::Heartbeats,
+    names::{Names, Secret},
     rescue::Carrier,
     waiters::Waiters,
 };
@@ -33,10 +35,7 @@ pub use self::{
     steps::{MAX_STEP_NAME_BYTES, MAX_STEPS, MAX_STEPS_BYTES, StepError, Steps, StepsError, Stop},
     transact::Worked,
 };
-use crate::{
-    IdempotencyKey, Operation, Overrides, Policy, PolicyError, Scope, Settings, Slot, SlotDeriver,
-    Store, StoreError, Transactions,
-};
+use crate::{Overrides, Policy, PolicyError, Settings, Store, StoreError, Transactions};
 
 /// How many unanswered claims are followed up at the same time.
 const MAX_SETTLING: usize = 256;
@@ -51,7 +50,7 @@ pub struct Runtime {
 }
 
 struct Inner {
-    slots: SlotDeriver,
+    names: Names,
     policy: Policy,
     defaults: Settings,
     commands: Commands,
@@ -81,9 +80,11 @@ impl Runtime {
         RuntimeBuilder {
             transactions: store.transactions(),
             store_name: std::any::type_name_of_val(&store),
+            refuses_alias: store.refuses_alias(),
             store: Arc::new(store),
             namespace: String::from("idem"),
-            secret: None,
+            secret: Secret::None,
+            accepted: None,
             policy: Policy::default(),
             deadlines: Deadlines {
                 verb: Duration::from_secs(2),
@@ -92,12 +93,6 @@ impl Runtime {
             },
             carrier: None,
         }
-    }
-
-    /// The slot of one key of one caller at one operation, in this runtime's namespace.
-    #[must_use]
-    pub fn slot(&self, operation: &Operation, scope: &Scope, key: &IdempotencyKey) -> Slot {
-        self.inner.slots.slot(operation, scope, key)
     }
 
     /// The policy's own settings, without any overrides.
@@ -161,7 +156,7 @@ impl Runtime {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
-            .field("slots", &self.inner.slots)
+            .field("names", &self.inner.names)
             .field("policy", &self.inner.policy)
             .field("in_flight", &self.inner.tracker.len())
             .finish_non_exhaustive()
@@ -186,7 +181,9 @@ pub struct RuntimeBuilder {
     transactions: Option<Transactions>,
     store_name: &'static str,
     namespace: String,
-    secret: Option<Vec<u8>>,
+    refuses_alias: Option<&'static str>,
+    secret: Secret,
+    accepted: Option<Secret>,
     policy: Policy,
     deadlines: Deadlines,
     carrier: Option<Carrier>,
@@ -199,9 +196,67 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Derives slots with HMAC under `secret`, see [`SlotDeriver::keyed`].
+    /// Derives slots, and the fingerprints that the store sees, with HMAC under
+    /// `secret`, see [`SlotDeriver::keyed`](crate::SlotDeriver::keyed). All nodes need
+    /// the same; to change it, see [`accept_secret`](Self::accept_secret).
     pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
-        self.secret = Some(secret.into());
+        self.secret = Secret::Keyed(secret.into());
+        self
+    }
+
+    /// Accepts what is stored under another secret too: how the secret is changed
+    /// while the service runs. One key, one effect, one answer, throughout.
+    ///
+    /// Each stage is rolled out to *all* nodes before the next begins; nodes of two
+    /// neighbouring stages may run beside each other for as long as it takes:
+    ///
+    /// | stage | the runtime has | what it does with a key |
+    /// | --- | --- | --- |
+    /// | 1 | `.secret(old)` | stores it under the old secret |
+    /// | 2 | `.secret(old).accept_secret(new)` | stores it under the old, unless it is stored under the new |
+    /// | 3 | `.secret(new).accept_secret(old)` | stores it under the new, unless it is stored under the old |
+    /// | 4 | `.secret(new)` | stores it under the new secret |
+    ///
+    /// Stage 2 is there so that every node knows the new secret before any of them
+    /// stores something under it. **Stage 4 has to wait** until nothing is stored under
+    /// the old secret any more: from the moment in which the last node has reached
+    /// stage 3, for the longest ttl + grace (and one lease) of all operations. A key
+    /// that is retried or runs on under the old secret meanwhile is kept for longer, so
+    /// look at `idem_alias_total` (feature `metrics`): it counts the calls that were
+    /// answered under the accepted secret, and the time counts from the last that it has
+    /// seen. Slots of unknown outcome
+    /// ([`OnCrash::Refuse`](crate::OnCrash::Refuse)) have no time: resolve them first.
+    /// A node that leaves the old secret too early takes a retry of what is stored under
+    /// it for something new, and runs it again.
+    ///
+    /// To have no secret is a secret in this: from none to the first, stage 2 is
+    /// `.accept_secret(first)` alone, and stage 3 is
+    /// `.secret(first)` with [`accept_no_secret`](Self::accept_no_secret).
+    ///
+    /// "Look under both, act on one" is one atomic step of the store, so the store must
+    /// be capable of it: all of idem's are but Redis Cluster, where two slots have no
+    /// server in common. Until stage 4 a claim may cost more than it did; without an
+    /// accepted secret it costs nothing.
+    ///
+    /// ```
+    /// use idem_core::{MemoryStore, Runtime};
+    ///
+    /// let third_stage = Runtime::builder(MemoryStore::new())
+    ///     .secret("the new one")
+    ///     .accept_secret("the old one")
+    ///     .build()?;
+    /// # Ok::<(), idem_core::PolicyError>(())
+    /// ```
+    pub fn accept_secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.accepted = Some(Secret::Keyed(secret.into()));
+        self
+    }
+
+    /// Accepts what is stored without a secret too: the third stage of a rotation to
+    /// the first secret (or the second stage of one to none), see
+    /// [`accept_secret`](Self::accept_secret). One is accepted, the one that is said last.
+    pub fn accept_no_secret(mut self) -> Self {
+        self.accepted = Some(Secret::None);
         self
     }
 
@@ -268,17 +323,19 @@ impl RuntimeBuilder {
     /// Checks the policy and builds the runtime.
     ///
     /// # Errors
-    /// [`PolicyError`] when the policy protects nothing.
+    /// [`PolicyError`] when the policy protects nothing, or a second secret is to be
+    /// accepted over a store that is not capable of it.
     pub fn build(self) -> Result<Runtime, PolicyError> {
         let defaults = self.policy.resolve(&Overrides::NONE)?;
-        let slots = match &self.secret {
-            Some(secret) => SlotDeriver::keyed(&self.namespace, secret),
-            None => SlotDeriver::new(&self.namespace),
-        };
+        if let (Some(reason), Some(_)) = (self.refuses_alias, &self.accepted) {
+            let store = self.store_name;
+            return Err(PolicyError::SecondSecret { store, reason });
+        }
+        let names = Names::new(&self.namespace, &self.secret, self.accepted.as_ref());
         let commands = Commands::new(self.store, self.deadlines);
         Ok(Runtime {
             inner: Arc::new(Inner {
-                slots,
+                names,
                 policy: self.policy,
                 defaults,
                 heartbeats: Heartbeats::new(commands.clone()),
@@ -298,7 +355,8 @@ impl fmt::Debug for RuntimeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RuntimeBuilder")
             .field("namespace", &self.namespace)
-            .field("secret", &self.secret.as_ref().map(|_| "<hidden>"))
+            .field("secret", &self.secret)
+            .field("accepted", &self.accepted)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }

@@ -12,6 +12,7 @@ use super::{
     admit::{Admission, Rivals, admit, settle},
     hold::{Ended, Hold},
     lease::Held,
+    names::Named,
     rescue::Engaged,
     steps::{Steps, Stop},
 };
@@ -21,13 +22,20 @@ use crate::{
 };
 
 /// One intent that arrived: what it is called, what it asks, how it is treated.
+///
+/// [`Runtime::call`] makes one.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Call {
     /// Which endpoint or job: for spans and metrics. The slot contains it already.
     pub operation: Operation,
     /// Its place in the store.
     pub slot: Slot,
-    /// What it asks.
+    /// Its place by the secret that the runtime accepts beside its own, see
+    /// [`Runtime::alias`].
+    pub alias: Option<Slot>,
+    /// What it asks. Under a secret, no store sees it as it is here: see
+    /// [`SlotDeriver::seal`](crate::SlotDeriver::seal).
     pub fingerprint: Fingerprint,
     /// How it is treated.
     pub settings: Settings,
@@ -146,20 +154,16 @@ impl Runtime {
     /// ```
     /// use bytes::Bytes;
     /// use idem_core::{
-    ///     Call, Execution, Finish, FingerprintBuilder, IdempotencyKey, MemoryStore, Operation,
+    ///     Execution, Finish, FingerprintBuilder, IdempotencyKey, MemoryStore, Operation,
     ///     Runtime, Scope,
     /// };
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let runtime = Runtime::builder(MemoryStore::new()).build()?;
-    /// let operation = Operation::new("greet");
-    /// let call = Call {
-    ///     slot: runtime.slot(&operation, &Scope::GLOBAL, &IdempotencyKey::new("k-1")?),
-    ///     operation,
-    ///     fingerprint: FingerprintBuilder::new().finish(),
-    ///     settings: runtime.settings(),
-    /// };
+    /// let (key, asked) = (IdempotencyKey::new("k-1")?, FingerprintBuilder::new().finish());
+    /// let call =
+    ///     runtime.call(Operation::new("greet"), &Scope::GLOBAL, &key, asked, runtime.settings());
     /// let work = async { Finish::Record { answer: "hello", record: Bytes::from("hello") } };
     /// assert!(matches!(
     ///     runtime.execute(call.clone(), work).await,
@@ -217,14 +221,16 @@ impl Runtime {
 
 async fn protect<A>(
     inner: Arc<Inner>,
-    call: Call,
+    mut call: Named,
     work: Work<A>,
     engaged: Engaged,
     span: Span,
 ) -> Execution<A> {
     let request = call.claim_request(OwnerId::random());
     let has_steps = matches!(work, Work::InSteps(_));
-    match Won::claim(&inner, &call, &engaged, &request, has_steps).await {
+    let admission = Won::claim(&inner, &mut call, &engaged, &request, has_steps).await;
+    telemetry::answered(&span, &call);
+    match admission {
         Admission::Won(Won {
             hold,
             held,
@@ -265,7 +271,7 @@ impl Won {
     /// Claims the call's slot, and waits for it where the call says so.
     pub(super) async fn claim(
         inner: &Arc<Inner>,
-        call: &Call,
+        call: &mut Named,
         engaged: &Engaged,
         request: &ClaimRequest,
         has_steps: bool,
@@ -274,23 +280,29 @@ impl Won {
             let sent = Instant::now();
             Ok(match inner.commands.claim(*request).await? {
                 Claim::Claimed(claimed) => {
-                    Ok(Self::new(inner, call, request, claimed, sent, has_steps))
+                    let under = claimed.under;
+                    Ok(((claimed, sent), under))
                 }
                 claim => Err(claim),
             })
         };
-        let admission = admit(inner, call, engaged, claim).await;
-        if let Admission::StoreFailed(failed) = &admission
-            && failed.maybe_applied
-        {
-            settle(inner, *request);
+        match admit(inner, call, engaged, claim).await {
+            Admission::Won((claimed, sent)) => {
+                Admission::Won(Self::new(inner, call, request, claimed, sent, has_steps))
+            }
+            Admission::Lost(rivals) => Admission::Lost(rivals),
+            Admission::StoreFailed(failed) => {
+                if failed.maybe_applied {
+                    settle(inner, *request);
+                }
+                Admission::StoreFailed(failed)
+            }
         }
-        admission
     }
 
     fn new(
         inner: &Arc<Inner>,
-        call: &Call,
+        call: &Named,
         request: &ClaimRequest,
         claimed: Claimed,
         asked_at: Instant,
@@ -327,7 +339,7 @@ impl<A> From<Rivals> for Execution<A> {
 
 async fn run<A>(
     inner: &Arc<Inner>,
-    call: &Call,
+    call: &Named,
     hold: Hold,
     attempt: u32,
     work: BoxFuture<'static, Finish<A>>,
@@ -379,7 +391,7 @@ async fn run<A>(
 /// gets what is recorded, as everybody, or else what there is.
 pub(super) async fn instead<A>(
     inner: &Inner,
-    call: &Call,
+    call: &Named,
     otherwise: Execution<A>,
 ) -> Execution<A> {
     telemetry::fenced(call);
@@ -390,10 +402,10 @@ pub(super) async fn instead<A>(
 /// Another execution took over before this one's answer was recorded. Everybody
 /// gets the answer that is recorded, so waits for it for a while. `None`: it has
 /// ended without one.
-pub(super) async fn recorded_by_another<A>(inner: &Inner, call: &Call) -> Option<Execution<A>> {
+pub(super) async fn recorded_by_another<A>(inner: &Inner, call: &Named) -> Option<Execution<A>> {
     let give_up = after(Instant::now(), inner.commands.patience());
     let mut backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(500));
-    let mut waiter = inner.waiters.join(call.slot);
+    let mut waiter = inner.waiters.join(call.own_slot());
     loop {
         let lease_left = match inner.commands.inspect(call.slot).await {
             Ok(Some(view)) if view.fingerprint == call.fingerprint => match view.state {

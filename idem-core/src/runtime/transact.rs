@@ -11,6 +11,7 @@ use super::{
     Inner, Runtime,
     admit::{Admission, admit},
     commands::Failed,
+    names::Named,
     rescue::Engaged,
     run::recorded_by_another,
     waiters::Owning,
@@ -130,7 +131,7 @@ pub(super) fn handle_to<H: TransactionHandle>(
 
 async fn protect<A>(
     inner: Arc<Inner>,
-    call: Call,
+    call: Named,
     retries: u32,
     work: Work<A>,
     engaged: Engaged,
@@ -141,10 +142,10 @@ async fn protect<A>(
             reason: "it has no transactions".to_owned(),
         });
     };
-    let transacting = Transacting {
+    let mut transacting = Transacting {
         inner: &inner,
         transactions,
-        call: &call,
+        call,
         span: &span,
     };
     transacting.run(retries, work, &engaged).await
@@ -153,7 +154,7 @@ async fn protect<A>(
 struct Transacting<'a> {
     inner: &'a Arc<Inner>,
     transactions: &'a Transactions,
-    call: &'a Call,
+    call: Named,
     span: &'a Span,
 }
 
@@ -174,7 +175,7 @@ enum Round<A> {
 }
 
 impl Transacting<'_> {
-    async fn run<A>(&self, retries: u32, mut work: Work<A>, engaged: &Engaged) -> Execution<A> {
+    async fn run<A>(&mut self, retries: u32, mut work: Work<A>, engaged: &Engaged) -> Execution<A> {
         let mut left = retries;
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
@@ -199,21 +200,29 @@ impl Transacting<'_> {
         }
     }
 
-    async fn admit(&self, engaged: &Engaged) -> Admission<Won> {
+    async fn admit(&mut self, engaged: &Engaged) -> Admission<Won> {
+        let (inner, transactions) = (self.inner, self.transactions);
         let request = self.request(OwnerId::random());
-        admit(self.inner, self.call, engaged, || async move {
-            let begun = self.begin(request).await?;
+        let waits = !self.call.settings.wait.is_zero();
+        let claim = || async move {
+            let begun = inner.commands.begin(transactions, request).await?;
             Ok(match begun {
                 Begun::Not(claim) => Err(claim),
-                Begun::Claimed(transaction, claimed) => Ok(Won {
-                    transaction,
-                    claimed,
-                    owner: request.owner,
-                    _turn: Turn::take(self.inner, self.call),
-                }),
+                Begun::Claimed(transaction, claimed) => {
+                    let under = claimed.under;
+                    let won = Won {
+                        transaction,
+                        claimed,
+                        owner: request.owner,
+                        _turn: Turn::take(inner, request.slot, waits),
+                    };
+                    Ok((won, under))
+                }
             })
-        })
-        .await
+        };
+        let admission = admit(inner, &mut self.call, engaged, claim).await;
+        telemetry::answered(self.span, &self.call);
+        admission
     }
 
     fn request(&self, owner: OwnerId) -> ClaimRequest {
@@ -224,7 +233,7 @@ impl Transacting<'_> {
         self.inner.commands.begin(self.transactions, request).await
     }
 
-    async fn round<A>(&self, won: Won, work: &mut Work<A>) -> Round<A> {
+    async fn round<A>(&mut self, won: Won, work: &mut Work<A>) -> Round<A> {
         let Won {
             transaction,
             claimed,
@@ -232,7 +241,7 @@ impl Transacting<'_> {
             _turn,
         } = won;
         let Claimed { fence, attempt, .. } = claimed;
-        telemetry::claimed(self.span, self.call, attempt, claimed.taken_over);
+        telemetry::claimed(self.span, &self.call, attempt, claimed.taken_over);
         let grant = Grant {
             slot: self.call.slot,
             owner,
@@ -318,7 +327,7 @@ impl Transacting<'_> {
         conclude(
             self.inner,
             self.transactions,
-            self.call,
+            &self.call,
             transaction,
             ending,
         )
@@ -327,8 +336,8 @@ impl Transacting<'_> {
 
     /// Everything is rolled back, so whoever has the slot now has the answer.
     async fn fenced<A>(&self) -> Execution<A> {
-        telemetry::fenced(self.call);
-        match recorded_by_another(self.inner, self.call).await {
+        telemetry::fenced(&self.call);
+        match recorded_by_another(self.inner, &self.call).await {
             Some(execution) => execution,
             None => not_committed("another execution has claimed the slot"),
         }
@@ -337,7 +346,7 @@ impl Transacting<'_> {
     /// The reply to a commit is lost. Whether it has committed is in the
     /// database: the record is there, or the slot can be claimed again.
     async fn settle<A>(
-        &self,
+        &mut self,
         owner: OwnerId,
         record: &Bytes,
         recorded: Execution<A>,
@@ -358,6 +367,7 @@ impl Transacting<'_> {
                     return recorded;
                 }
                 Ok(Begun::Not(Claim::Completed(completed))) => {
+                    self.call.stands_under(completed.under);
                     return Execution::Replayed(Replay {
                         record: completed.record,
                         expired: completed.expired,
@@ -415,12 +425,11 @@ struct Turn {
 }
 
 impl Turn {
-    fn take(inner: &Arc<Inner>, call: &Call) -> Self {
-        let waits = !call.settings.wait.is_zero();
+    fn take(inner: &Arc<Inner>, slot: Slot, waits: bool) -> Self {
         Self {
             inner: Arc::clone(inner),
-            slot: call.slot,
-            _owning: waits.then(|| inner.waiters.own(call.slot)),
+            slot,
+            _owning: waits.then(|| inner.waiters.own(slot)),
         }
     }
 }
