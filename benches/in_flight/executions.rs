@@ -56,12 +56,8 @@ impl Executions {
             let claim = Arc::clone(&claiming).acquire_owned().await.unwrap();
             let operation = Operation::new("wait");
             let key = IdempotencyKey::new(number.to_string()).unwrap();
-            let call = Call {
-                slot: runtime.slot(&operation, &Scope::GLOBAL, &key),
-                operation,
-                fingerprint: FingerprintBuilder::new().finish(),
-                settings: runtime.settings(),
-            };
+            let asked = FingerprintBuilder::new().finish();
+            let call = runtime.call(operation, &Scope::GLOBAL, &key, asked, runtime.settings());
             slots.push(call.slot);
             let claim = Arc::new(Mutex::new(Some(claim)));
             let (runtime, signal) = (runtime.clone(), Arc::clone(&signal));

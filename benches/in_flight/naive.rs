@@ -59,6 +59,7 @@ async fn claim<S: Store>(store: &Counting<S>) -> Grant {
             grace: 24 * HOUR,
         },
         on_crash: OnCrash::TakeOver,
+        alias: None,
     };
     match store.claim(request).await.unwrap() {
         Claim::Claimed(claimed) => Grant {

@@ -47,6 +47,7 @@ fn request() -> ClaimRequest {
         lease: MINUTE,
         retention: RETENTION,
         on_crash: OnCrash::TakeOver,
+        alias: None,
     }
 }
 

@@ -88,6 +88,7 @@ async fn replay(store: &RedisStore, slot: Slot) {
         lease: Duration::from_secs(30),
         retention: RETENTION,
         on_crash: OnCrash::TakeOver,
+        alias: None,
     };
     let claim = store.claim(request).await.unwrap();
     assert!(matches!(claim, Claim::Completed(_)));

@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Claimed, Fence, Fingerprint, Grant, ListQuery, MemoryStore,
-    OnCrash, OwnerId, Page, Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError,
-    Written,
+    Alias, Checkpoint, Claim, ClaimRequest, Claimed, Fence, Fingerprint, Grant, ListQuery,
+    MemoryStore, OnCrash, OwnerId, Page, PolicyError, Resolution, Resolved, Retention, Runtime,
+    Slot, SlotView, Store, StoreError, Under, Written,
     testing::{TestClock, conformance::*},
 };
 
@@ -47,6 +47,18 @@ enum Flaw {
     NoFilter,
     /// It says that it is ill.
     Ill,
+    /// The other name is not looked for.
+    NoAlias,
+    /// The other name is looked for, and then one of them is claimed.
+    LookThenClaim,
+    /// What is stored under the other name is compared with the own fingerprint.
+    OneFingerprint,
+    /// It does not say under which name it has found a slot.
+    Nameless,
+    /// The other name answers, whatever is stored under the own one.
+    AliasFirst,
+    /// It has no claims by two names, and says so.
+    RefusesAlias,
 }
 
 struct Flawed {
@@ -74,9 +86,35 @@ impl Store for Flawed {
     async fn claim(&self, mut request: ClaimRequest) -> Result<Claim, StoreError> {
         match self.flaw {
             Flaw::NoOwner => request.owner = OwnerId::random(),
-            Flaw::NoFingerprint => request.fingerprint = Fingerprint::from_bytes([0; 32]),
+            Flaw::NoFingerprint => {
+                let fingerprint = Fingerprint::from_bytes([0; 32]);
+                request.fingerprint = fingerprint;
+                request.alias = request.alias.map(|alias| Alias {
+                    fingerprint,
+                    ..alias
+                });
+            }
             Flaw::NoLapse => request.lease = LONG,
             Flaw::NoRefuse => request.on_crash = OnCrash::TakeOver,
+            Flaw::NoAlias => request.alias = None,
+            Flaw::OneFingerprint => {
+                let fingerprint = request.fingerprint;
+                request.alias = request.alias.map(|alias| Alias {
+                    fingerprint,
+                    ..alias
+                });
+            }
+            Flaw::LookThenClaim | Flaw::AliasFirst => {
+                if let Some(alias) = request.alias {
+                    let stored = self.store.inspect(alias.slot).await?.is_some();
+                    if self.has(Flaw::LookThenClaim) {
+                        tokio::task::yield_now().await;
+                    }
+                    let under = if stored { Under::Alias } else { Under::Slot };
+                    let claim = self.store.claim(request.under(under)).await?;
+                    return Ok(claim.found_under(under));
+                }
+            }
             _ => {}
         }
         let mut claim = self.store.claim(request).await?;
@@ -87,10 +125,14 @@ impl Store for Flawed {
                     attempt: 1,
                     taken_over: false,
                     checkpoints: Vec::new(),
+                    under: Under::Slot,
                 });
             }
             Claim::Claimed(claimed) if self.has(Flaw::NoSteps) => claimed.checkpoints.clear(),
             _ => {}
+        }
+        if self.has(Flaw::Nameless) {
+            claim = claim.found_under(Under::Slot);
         }
         Ok(claim)
     }
@@ -166,6 +208,11 @@ impl Store for Flawed {
         }
         self.store.health().await
     }
+
+    fn refuses_alias(&self) -> Option<&'static str> {
+        self.has(Flaw::RefusesAlias)
+            .then_some("it has one slot a server")
+    }
 }
 
 fn subject(flaw: Flaw) -> Subject<Flawed> {
@@ -178,6 +225,26 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     tokio::spawn(behaviour(subject(flaw))).await.is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_aliases_is_asked_nothing_of_them_and_given_no_second_secret() {
+    every_behaviour(|| async { subject(Flaw::RefusesAlias) }).await;
+    let flawed = |flaw| {
+        let store = MemoryStore::new();
+        Runtime::builder(Flawed { store, flaw }).secret("new")
+    };
+    assert!(flawed(Flaw::RefusesAlias).build().is_ok());
+    for builder in [
+        flawed(Flaw::RefusesAlias).accept_secret("old"),
+        flawed(Flaw::RefusesAlias).accept_no_secret(),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert!(matches!(error, PolicyError::SecondSecret { .. }));
+        let said = error.to_string();
+        assert!(said.contains("Flawed: it has one slot a server"), "{said}");
+    }
+    assert!(flawed(Flaw::None).accept_secret("old").build().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,4 +320,21 @@ each_flaw_is_seen! {
     OnePage: a_list_has_every_slot_once;
     NoFilter: a_list_can_be_of_one_state;
     Ill: a_store_that_works_is_healthy;
+    NoAlias:
+        what_is_stored_under_the_alias_answers_whatever_its_state,
+        a_claim_under_an_alias_goes_on_there_to_its_end,
+        a_claim_by_two_names_whose_reply_was_lost_is_the_same_claim,
+        of_two_slots_one_that_is_taken_keeps_the_other_from_running,
+        of_opposite_claims_at_once_one_wins,
+        of_opposite_takeovers_at_once_one_wins;
+    LookThenClaim: of_opposite_claims_at_once_one_wins;
+    OneFingerprint:
+        what_is_stored_under_the_alias_answers_whatever_its_state,
+        of_opposite_claims_at_once_one_wins;
+    Nameless:
+        what_is_stored_under_the_alias_answers_whatever_its_state,
+        a_claim_under_an_alias_goes_on_there_to_its_end;
+    AliasFirst: of_two_slots_one_that_is_taken_keeps_the_other_from_running;
+    NoFingerprint: another_fingerprint_is_a_mismatch_under_the_alias_too;
+    NoExpiry: an_alias_that_is_deleted_is_absent;
 }

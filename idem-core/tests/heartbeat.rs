@@ -359,12 +359,8 @@ impl Store for Counting {
 fn call(runtime: &Runtime, key: usize) -> Call {
     let operation = Operation::new("wait");
     let key = IdempotencyKey::new(key.to_string()).unwrap();
-    Call {
-        slot: runtime.slot(&operation, &Scope::GLOBAL, &key),
-        operation,
-        fingerprint: FingerprintBuilder::new().finish(),
-        settings: runtime.settings(),
-    }
+    let asked = FingerprintBuilder::new().finish();
+    runtime.call(operation, &Scope::GLOBAL, &key, asked, runtime.settings())
 }
 
 const MANY: usize = 10_000;

@@ -171,6 +171,7 @@ async fn i3_not_even_its_own_owner_replaces_a_record() {
         lease: LEASE,
         retention: call.settings.retention(),
         on_crash: OnCrash::TakeOver,
+        alias: None,
     };
     let Claim::Claimed(claimed) = node.store.claim(request).await.unwrap() else {
         panic!("the slot is new");
@@ -470,16 +471,9 @@ async fn i9_bytes_that_are_no_record_are_an_error_and_nothing_runs() {
     let operation = Operation::new("mail");
     let mut fingerprint = FingerprintBuilder::new();
     fingerprint.typed(&5).unwrap();
-    let call = Call {
-        slot: runtime.slot(
-            &operation,
-            &Scope::GLOBAL,
-            &IdempotencyKey::new("k").unwrap(),
-        ),
-        operation,
-        fingerprint: fingerprint.finish(),
-        settings: runtime.settings(),
-    };
+    let key = IdempotencyKey::new("k").unwrap();
+    let asked = fingerprint.finish();
+    let call = runtime.call(operation, &Scope::GLOBAL, &key, asked, runtime.settings());
     let garbage = async {
         Finish::Record {
             answer: (),

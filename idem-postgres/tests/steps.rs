@@ -67,12 +67,12 @@ impl Bench {
             lease: Some(LEASE),
             ..Overrides::NONE
         };
-        Call {
-            slot: Slot::from_bytes([slot; 32]),
-            operation: Operation::new("test"),
-            fingerprint: Fingerprint::from_bytes([7; 32]),
-            settings: self.runtime.settings_for(&lease).unwrap(),
-        }
+        Call::at(
+            Operation::new("test"),
+            Slot::from_bytes([slot; 32]),
+            Fingerprint::from_bytes([7; 32]),
+            self.runtime.settings_for(&lease).unwrap(),
+        )
     }
 
     /// A row, a step, another row, `then`, and the end.

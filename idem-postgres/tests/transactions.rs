@@ -267,12 +267,12 @@ impl Bench {
     }
 
     fn call(&self, slot: [u8; 32]) -> Call {
-        Call {
-            operation: Operation::new("test"),
-            slot: Slot::from_bytes(slot),
-            fingerprint: Fingerprint::from_bytes([7; 32]),
-            settings: self.runtime.settings(),
-        }
+        Call::at(
+            Operation::new("test"),
+            Slot::from_bytes(slot),
+            Fingerprint::from_bytes([7; 32]),
+            self.runtime.settings(),
+        )
     }
 
     /// Runs `work` in the slot; its writes are kept and its answer recorded.

@@ -111,12 +111,8 @@ async fn a_handler_does_not_run_while_no_replica_answers() {
     let runtime = Runtime::builder(store).build().unwrap();
     let operation = Operation::new("pay");
     let key = IdempotencyKey::new("k-1").unwrap();
-    let call = idem_core::Call {
-        slot: runtime.slot(&operation, &Scope::GLOBAL, &key),
-        operation,
-        fingerprint: FingerprintBuilder::new().finish(),
-        settings: runtime.settings(),
-    };
+    let asked = FingerprintBuilder::new().finish();
+    let call = runtime.call(operation, &Scope::GLOBAL, &key, asked, runtime.settings());
     let work = async { panic!("it ran") };
     let execution: Execution<()> = runtime
         .execute(call, async {

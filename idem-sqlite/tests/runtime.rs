@@ -51,12 +51,12 @@ impl Shop {
         F: FnOnce(Tx<Sqlite>) -> W + Send + 'static,
         W: Future<Output = Finish<()>> + Send + 'static,
     {
-        let call = Call {
-            operation: Operation::new("test"),
-            slot: slot_of(slot),
-            fingerprint: Fingerprint::from_bytes([7; 32]),
-            settings: self.runtime.settings(),
-        };
+        let call = Call::at(
+            Operation::new("test"),
+            slot_of(slot),
+            Fingerprint::from_bytes([7; 32]),
+            self.runtime.settings(),
+        );
         let work = move |tx| {
             let work = work(tx);
             async move {

@@ -46,6 +46,7 @@ pub(crate) fn request(slot: Slot, lease: Duration, on_crash: OnCrash) -> ClaimRe
             grace: HOUR,
         },
         on_crash,
+        alias: None,
     }
 }
 

@@ -125,4 +125,8 @@ impl<S: Store, B: Fn(Verb) + Send + Sync + 'static> Store for Insisting<S, B> {
         let store = self.about_to(Verb::Health);
         insist(|| store.health()).await
     }
+
+    fn refuses_alias(&self) -> Option<&'static str> {
+        self.store.refuses_alias()
+    }
 }

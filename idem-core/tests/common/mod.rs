@@ -87,11 +87,15 @@ impl Node {
     /// Another process that serves the same operation: the same records and
     /// effects, but a runtime and a connection to the store of its own.
     pub fn peer(&self) -> Self {
+        self.peer_built(|builder| builder)
+    }
+
+    pub fn peer_built(&self, build: impl FnOnce(RuntimeBuilder) -> RuntimeBuilder) -> Self {
         let store = ChaosStore::new(Arc::clone(self.store.inner()));
         Self {
             effects: Arc::clone(&self.effects),
             overrides: self.overrides,
-            ..Self::over(store)
+            ..Self::built(store, build)
         }
     }
 
@@ -110,12 +114,9 @@ impl Node {
         let key = IdempotencyKey::new(key).unwrap();
         let mut fingerprint = FingerprintBuilder::new();
         fingerprint.text(payload);
-        Call {
-            slot: self.runtime.slot(&operation, &scope, &key),
-            operation,
-            fingerprint: fingerprint.finish(),
-            settings: self.runtime.settings_for(&self.overrides).unwrap(),
-        }
+        let settings = self.runtime.settings_for(&self.overrides).unwrap();
+        self.runtime
+            .call(operation, &scope, &key, fingerprint.finish(), settings)
     }
 
     /// Pays after `before`; the answer is the number of the effect.

@@ -49,6 +49,7 @@ pub fn request(slot: [u8; 32]) -> ClaimRequest {
         lease: Duration::from_secs(30),
         retention: RETENTION,
         on_crash: OnCrash::TakeOver,
+        alias: None,
     }
 }
 

@@ -40,6 +40,7 @@ pub fn request() -> ClaimRequest {
         lease: MINUTE,
         retention: RETENTION,
         on_crash: OnCrash::TakeOver,
+        alias: None,
     }
 }
 

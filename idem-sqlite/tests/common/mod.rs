@@ -63,6 +63,7 @@ pub fn request(slot: u64) -> ClaimRequest {
         lease: Duration::from_secs(600),
         retention: RETENTION,
         on_crash: OnCrash::TakeOver,
+        alias: None,
     }
 }
 

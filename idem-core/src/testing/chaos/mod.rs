@@ -218,4 +218,8 @@ impl<S: Store> Store for ChaosStore<S> {
         )
         .await
     }
+
+    fn refuses_alias(&self) -> Option<&'static str> {
+        self.inner.refuses_alias()
+    }
 }

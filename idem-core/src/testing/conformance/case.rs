@@ -83,6 +83,7 @@ impl<S: Store> Case<S> {
             lease: self.ticks(LEASE),
             retention: self.retention(),
             on_crash: OnCrash::TakeOver,
+            alias: None,
         }
     }
 
@@ -193,7 +194,7 @@ impl<S: Store> Case<S> {
 
 pub(super) fn grant(request: &ClaimRequest, claimed: &Claimed) -> Grant {
     Grant {
-        slot: request.slot,
+        slot: request.under(claimed.under).slot,
         owner: request.owner,
         fence: claimed.fence,
     }

@@ -22,7 +22,9 @@
 //! # }
 //! ```
 //!
-//! The functions panic where a behaviour does not hold, and say which.
+//! The functions panic where a behaviour does not hold, and say which. Those about
+//! [aliases](crate::ClaimRequest::alias) ask nothing of a store that [refuses
+//! them](crate::Store::refuses_alias).
 
 #![allow(
     clippy::panic,
@@ -158,6 +160,17 @@ behaviours! { $
         many_slots_at_once_have_one_owner_each,
         a_completion_and_a_takeover_at_once_agree,
         two_resolutions_at_once_agree;
+    aliases:
+        a_claim_that_finds_neither_name_is_of_its_own_slot,
+        what_is_stored_under_the_alias_answers_whatever_its_state,
+        what_is_stored_under_the_own_slot_answers_whatever_its_state,
+        a_claim_under_an_alias_goes_on_there_to_its_end,
+        another_fingerprint_is_a_mismatch_under_the_alias_too,
+        a_claim_by_two_names_whose_reply_was_lost_is_the_same_claim,
+        an_alias_that_is_deleted_is_absent,
+        of_two_slots_one_that_is_taken_keeps_the_other_from_running,
+        of_opposite_claims_at_once_one_wins,
+        of_opposite_takeovers_at_once_one_wins;
     health:
         a_store_that_works_is_healthy;
 }
