@@ -146,6 +146,16 @@ impl ClaimRequest {
             },
         }
     }
+
+    /// The same claim of that one of its names whose slot this is, alone: what
+    /// [`Begun::Claimed`](crate::Begun) has won, as its grant says.
+    #[must_use]
+    pub fn at(self, slot: Slot) -> Self {
+        self.under(match self.alias {
+            Some(alias) if alias.slot == slot => Under::Alias,
+            _ => Under::Slot,
+        })
+    }
 }
 
 /// Another name of an intent: what its slot and fingerprint are under another

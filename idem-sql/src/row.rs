@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Claimed, Completed, Cursor, Fence, Fingerprint, OnCrash,
-    OwnerId, Page, Resolved, Slot, SlotState, SlotView, StateKind, StoreError,
+    Checkpoint, Claim, ClaimRequest, Claimed, Completed, Cursor, Fence, Fingerprint, Found,
+    OnCrash, OwnerId, Page, Resolved, Slot, SlotState, SlotView, StateKind, StoreError, Under,
 };
 
 /// The state's number in a row.
@@ -66,6 +66,7 @@ impl SlotRow {
                     record: self.record(slot)?,
                     expired,
                     remaining: duration(remaining.unwrap_or_default()),
+                    under: Under::Slot,
                 }))
             }
             State::InFlight if mine => None,
@@ -99,6 +100,32 @@ impl SlotRow {
             attempt: attempt_of(slot, attempt)?,
             taken_over,
             checkpoints,
+            under: Under::Slot,
+        })
+    }
+
+    /// Under which of its two names a claim is answered, and what it meets there,
+    /// by the rows of both as they are in one snapshot. No claim: it is to be won.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]
+    pub fn either(
+        request: &ClaimRequest,
+        slot: Option<Self>,
+        alias: Option<Self>,
+    ) -> Result<(Under, Option<Claim>), StoreError> {
+        let look = |row: Option<Self>, under| match row {
+            None => Ok((Found::Absent, None)),
+            Some(row) => Ok(match row.meets(&request.under(under))? {
+                None => (Found::Free, None),
+                Some(claim) => (Found::Taken, Some(claim.found_under(under))),
+            }),
+        };
+        let (slot, alias) = (look(slot, Under::Slot)?, look(alias, Under::Alias)?);
+        let under = Under::of(slot.0, alias.0);
+        Ok(match under {
+            Under::Slot => (under, slot.1),
+            Under::Alias => (under, alias.1),
         })
     }
 

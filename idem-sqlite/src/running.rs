@@ -1,14 +1,15 @@
 //! Which slots have a transaction in this process: the database shows it to nobody.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use idem_core::{Claim, ClaimRequest, Fingerprint, Slot};
+use idem_core::{Claim, ClaimRequest, Fingerprint, Slot, Under};
 
 /// The slots that are claimed in a transaction, or about to be: whoever comes
-/// second is told at once, and does not queue for the one writer.
+/// second is told at once, and does not queue for the one writer. A claim by two
+/// names is here under both.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running(Arc<Mutex<HashMap<Slot, Fingerprint>>>);
 
@@ -20,22 +21,29 @@ impl Running {
     /// What a claim meets here, if anything.
     pub(crate) fn meets(&self, request: &ClaimRequest) -> Option<Claim> {
         let running = self.lock();
-        Some(met(*running.get(&request.slot)?, request))
+        names_of(request).find_map(|name| Some(met(*running.get(&name.slot)?, &name)))
     }
 
     /// Takes the slot until the answer is dropped.
     pub(crate) fn enter(&self, request: &ClaimRequest) -> Result<Entered, Claim> {
-        match self.lock().entry(request.slot) {
-            Entry::Occupied(entry) => Err(met(*entry.get(), request)),
-            Entry::Vacant(entry) => {
-                entry.insert(request.fingerprint);
-                Ok(Entered {
-                    slot: request.slot,
-                    running: self.clone(),
-                })
+        let mut running = self.lock();
+        for name in names_of(request) {
+            if let Some(fingerprint) = running.get(&name.slot) {
+                return Err(met(*fingerprint, &name));
             }
         }
+        running.extend(names_of(request).map(|name| (name.slot, name.fingerprint)));
+        Ok(Entered {
+            slot: request.slot,
+            alias: request.alias.map(|alias| alias.slot),
+            running: self.clone(),
+        })
     }
+}
+
+fn names_of(request: &ClaimRequest) -> impl Iterator<Item = ClaimRequest> {
+    let alias = request.alias.map(|_| request.under(Under::Alias));
+    std::iter::once(request.under(Under::Slot)).chain(alias)
 }
 
 fn met(fingerprint: Fingerprint, request: &ClaimRequest) -> Claim {
@@ -52,11 +60,16 @@ fn met(fingerprint: Fingerprint, request: &ClaimRequest) -> Claim {
 #[derive(Debug)]
 pub(crate) struct Entered {
     slot: Slot,
+    alias: Option<Slot>,
     running: Running,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.running.lock().remove(&self.slot);
+        let mut running = self.running.lock();
+        running.remove(&self.slot);
+        if let Some(alias) = &self.alias {
+            running.remove(alias);
+        }
     }
 }

@@ -4,13 +4,15 @@ use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Renewal,
-    Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions, Written,
+    Alias, Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page,
+    Renewal, Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions,
+    Under, Written,
 };
 use idem_sql::{Leased, SlotRow, fence_number, kind_name, micros, page, slot_of};
 use sqlx::{
-    QueryBuilder, Row, Sqlite, SqlitePool,
+    QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool,
     query::Query,
+    raw_sql,
     sqlite::{SqliteArguments, SqliteRow},
 };
 
@@ -175,6 +177,87 @@ impl Inner {
             .collect())
     }
 
+    /// The claim of a slot that may be stored under another name: both are looked at
+    /// in the writer's turn in which one of them is claimed.
+    async fn claim_either(
+        &self,
+        request: &ClaimRequest,
+        alias: &Alias,
+    ) -> Result<Claim, StoreError> {
+        if let Some(claim) = self.running.meets(request) {
+            return Ok(claim);
+        }
+        // A replay needs no turn of the writer's.
+        let mut reader = leased(&self.readers).await?;
+        let (_, met) = self.look(&mut reader, request, alias).await?;
+        reader.done();
+        if let Some(claim) = met {
+            return Ok(claim);
+        }
+        let mut writer = leased(&self.writer).await?;
+        // Dropped on the way, the connection is closed, and everything rolled back.
+        raw_sql("BEGIN IMMEDIATE")
+            .execute(&mut *writer)
+            .await
+            .map_err(of_statement)?;
+        let claim = self.claim_in(&mut writer, request, alias).await?;
+        raw_sql("COMMIT")
+            .execute(&mut *writer)
+            .await
+            .map_err(of_statement)?;
+        writer.done();
+        Ok(claim)
+    }
+
+    async fn claim_in(
+        &self,
+        writer: &mut SqliteConnection,
+        request: &ClaimRequest,
+        alias: &Alias,
+    ) -> Result<Claim, StoreError> {
+        let (under, met) = self.look(writer, request, alias).await?;
+        if let Some(claim) = met {
+            return Ok(claim);
+        }
+        let request = request.under(under);
+        let refuse = request.on_crash == OnCrash::Refuse;
+        let asked = claim(&self.statements.claim, &request, refuse);
+        let row = asked.fetch_optional(writer).await.map_err(of_statement)?;
+        Ok(match row {
+            Some(row) => Claim::Claimed(row::claimed(request.slot, &row)?).found_under(under),
+            // Nobody else writes meanwhile, but time passes.
+            None => Claim::InFlight {
+                lease_left: Duration::ZERO,
+            },
+        })
+    }
+
+    /// Under which name a claim is answered, and what it meets there.
+    pub(crate) async fn look(
+        &self,
+        connection: &mut SqliteConnection,
+        request: &ClaimRequest,
+        alias: &Alias,
+    ) -> Result<(Under, Option<Claim>), StoreError> {
+        let rows = sqlx::query(self.statements.inspect_either.sql())
+            .bind(&request.slot.as_bytes()[..])
+            .bind(&alias.slot.as_bytes()[..])
+            .fetch_all(connection)
+            .await
+            .map_err(of_statement)?;
+        let (mut own, mut other) = (None, None);
+        for row in rows {
+            let slot = slot_of(row.try_get("slot").map_err(of_statement)?)?;
+            let place = if slot == alias.slot {
+                &mut other
+            } else {
+                &mut own
+            };
+            *place = Some(row::slot(&row)?);
+        }
+        SlotRow::either(request, own, other)
+    }
+
     /// The slot as it was committed last.
     pub(crate) async fn seen(&self, slot: Slot) -> Result<Option<SlotRow>, StoreError> {
         let asked = sqlx::query(self.statements.inspect.sql()).bind(slot.as_bytes().to_vec());
@@ -183,7 +266,7 @@ impl Inner {
     }
 }
 
-async fn leased(pool: &SqlitePool) -> Result<Leased<Sqlite>, StoreError> {
+pub(crate) async fn leased(pool: &SqlitePool) -> Result<Leased<Sqlite>, StoreError> {
     Leased::from(pool).await.map_err(of_connecting)
 }
 
@@ -251,6 +334,9 @@ impl Store for SqliteStore {
             running,
             ..
         } = &*self.inner;
+        if let Some(alias) = &request.alias {
+            return self.inner.claim_either(&request, alias).await;
+        }
         let refuse = request.on_crash == OnCrash::Refuse;
         for _ in 0..TRIES {
             if let Some(claim) = running.meets(&request) {
@@ -400,6 +486,10 @@ impl Store for SqliteStore {
 
     fn transactions(&self) -> Option<Transactions> {
         Some(Transactions::of(self.clone()))
+    }
+
+    fn refuses_alias(&self) -> Option<&'static str> {
+        None
     }
 }
 

@@ -19,7 +19,8 @@
 use std::time::Duration;
 
 use idem_core::{
-    Begun, Claim, ClaimRequest, Concluded, Ending, OnCrash, StoreError, Transactional, Writes,
+    Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, OnCrash, StoreError, Transactional,
+    Under, Writes,
 };
 use idem_sql::OpenTransaction;
 use sqlx::{SqlSafeStr, Sqlite, raw_sql};
@@ -28,7 +29,7 @@ use crate::{
     SqliteStore,
     error::{in_transaction, is_over, of_beginning},
     row,
-    store::{TRIES, claim, completion, release},
+    store::{TRIES, claim, completion, leased, release},
 };
 
 type Transaction = OpenTransaction<Sqlite>;
@@ -43,9 +44,7 @@ impl Transactional for SqliteStore {
                 Ok(entered) => entered,
                 Err(claim) => return Ok(Begun::Not(claim)),
             };
-            if let Some(seen) = self.inner.seen(request.slot).await?
-                && let Some(claim) = seen.meets(&request)?
-            {
+            if let Some(claim) = self.met(&request).await? {
                 return Ok(Begun::Not(claim));
             }
             let begin = "BEGIN IMMEDIATE".into_sql_str();
@@ -53,13 +52,27 @@ impl Transactional for SqliteStore {
                 .await
                 .map_err(of_beginning)?;
             transaction.keep(entered);
+            let under = match &request.alias {
+                None => Under::Slot,
+                Some(alias) => match self.inner.look(&mut transaction, &request, alias).await? {
+                    (under, None) => under,
+                    (_, Some(claim)) => {
+                        transaction.rollback().await.map_err(of_beginning)?;
+                        return Ok(Begun::Not(claim));
+                    }
+                },
+            };
+            let named = request.under(under);
             // A row of ours that is ever committed in flight was not committed by us.
-            let row = claim(&self.inner.statements.claim, &request, true)
+            let row = claim(&self.inner.statements.claim, &named, true)
                 .fetch_optional(&mut *transaction)
                 .await
                 .map_err(of_beginning)?;
             if let Some(row) = row {
-                let claimed = row::claimed(request.slot, &row)?;
+                let claimed = Claimed {
+                    under,
+                    ..row::claimed(named.slot, &row)?
+                };
                 raw_sql("SAVEPOINT idem_work")
                     .execute(&mut *transaction)
                     .await
@@ -87,7 +100,12 @@ impl Transactional for SqliteStore {
         mut transaction: Transaction,
         ending: Ending,
     ) -> Result<Concluded, StoreError> {
-        let request = *transaction.request();
+        let request = match &ending {
+            Ending::Complete { grant, .. } | Ending::Release { grant, .. } => {
+                transaction.request().at(grant.slot)
+            }
+            Ending::Abandon => *transaction.request(),
+        };
         // Until the slot says so itself, others are told here that it is taken.
         let _entered = transaction.kept();
         let concluded = match ending {
@@ -107,6 +125,18 @@ impl Transactional for SqliteStore {
 }
 
 impl SqliteStore {
+    /// What a claim meets that needs no turn of the writer's.
+    async fn met(&self, request: &ClaimRequest) -> Result<Option<Claim>, StoreError> {
+        let Some(alias) = &request.alias else {
+            let seen = self.inner.seen(request.slot).await?;
+            return seen.map_or(Ok(None), |seen| seen.meets(request));
+        };
+        let mut reader = leased(&self.inner.readers).await?;
+        let (_, met) = self.inner.look(&mut reader, request, alias).await?;
+        reader.done();
+        Ok(met)
+    }
+
     async fn try_conclude(
         &self,
         mut transaction: Transaction,
