@@ -44,6 +44,7 @@
 mod builder;
 mod error;
 mod isolation;
+mod locks;
 mod reaper;
 mod row;
 mod schema;

@@ -17,6 +17,10 @@
 //! Rolling back to the savepoint undoes the claim and gives up the locks, so the
 //! slot is claimed again for the record; whoever came in between has fenced it.
 //!
+//! A claim that [has an alias](ClaimRequest::alias) has two more such locks, of both
+//! names together and taken before the savepoint. On them correctness does hang:
+//! the rows of two names have no key in common.
+//!
 //! `idem.claim` is a setting of the transaction: it is gone if the handler has
 //! ended the transaction itself.
 //!
@@ -36,17 +40,17 @@
 use std::time::Duration;
 
 use idem_core::{
-    Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, Fence, OnCrash, StoreError,
-    Transactional, Writes,
+    Alias, Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, Fence, OnCrash, StoreError,
+    Transactional, Under, Writes,
 };
 use idem_sql::{OpenTransaction, TxDatabase as _, micros};
-use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Postgres, Row, SqlSafeStr, raw_sql};
 
 use crate::{
     PostgresStore,
     error::{in_transaction, is_over, of_beginning},
     isolation::{Isolation, NEEDS_READ_COMMITTED},
+    locks::{Lock, Locks},
     row,
     store::{TRIES, claim_in, complete_in, query, release_in},
 };
@@ -57,9 +61,8 @@ impl Transactional for PostgresStore {
     type Transaction = Transaction;
 
     async fn begin(&self, request: ClaimRequest) -> Result<Begun<Transaction>, StoreError> {
-        let locks = Locks::of(&request, self.inner.names.slots());
         for _ in 0..TRIES {
-            match self.try_begin(&locks, request).await {
+            match self.try_begin(request).await {
                 Ok(Some(begun)) => return begun,
                 // Somebody's claim without a transaction has come in between.
                 Ok(None) => {}
@@ -109,7 +112,12 @@ impl Transactional for PostgresStore {
         transaction: Transaction,
         ending: Ending,
     ) -> Result<Concluded, StoreError> {
-        let request = *transaction.request();
+        let request = match &ending {
+            Ending::Complete { grant, .. } | Ending::Release { grant, .. } => {
+                transaction.request().at(grant.slot)
+            }
+            Ending::Abandon => *transaction.request(),
+        };
         let concluded = match ending {
             Ending::Complete { .. } | Ending::Release { .. } => {
                 self.try_conclude(transaction, &request, &ending).await?
@@ -137,18 +145,36 @@ enum Here {
     Again,
 }
 
+impl Here {
+    fn under(self, under: Under) -> Self {
+        match self {
+            Self::Won(claimed) => Self::Won(Claimed { under, ..claimed }),
+            Self::Met(claim) => Self::Met(claim.found_under(under)),
+            Self::Again => Self::Again,
+        }
+    }
+}
+
 impl PostgresStore {
     /// `None`: to be asked for again.
     async fn try_begin(
         &self,
-        locks: &Locks,
         request: ClaimRequest,
     ) -> Result<Option<Result<Begun<Transaction>, StoreError>>, sqlx::Error> {
         let inner = &self.inner;
-        let begin = format!("{}; SAVEPOINT {SAVEPOINT}", inner.isolation.begin());
+        let begin = match request.alias {
+            None => format!("{}; SAVEPOINT {SAVEPOINT}", inner.isolation.begin()),
+            Some(_) => inner.isolation.begin().to_owned(),
+        };
         let begin = AssertSqlSafe(begin).into_sql_str();
         let mut transaction = Transaction::begin(&inner.transactions, begin, request).await?;
-        let here = self.claim_here(&mut transaction, locks, &request).await?;
+        let here = match &request.alias {
+            None => self.claim_here(&mut transaction, &request).await?,
+            Some(alias) => {
+                self.claim_either_here(&mut transaction, &request, alias)
+                    .await?
+            }
+        };
         if let Ok(Here::Won(claimed)) = here {
             return Ok(Some(Ok(Begun::Claimed(transaction, claimed))));
         }
@@ -160,15 +186,73 @@ impl PostgresStore {
         })
     }
 
+    /// Claims whichever of the two slots there is in this transaction, which has the
+    /// locks of both together until it ends: so nobody claims one of them meanwhile
+    /// who knows of the other. What others have committed who had them before is read
+    /// beside the transaction, whose own snapshot may be older than the locks.
+    async fn claim_either_here(
+        &self,
+        transaction: &mut Transaction,
+        request: &ClaimRequest,
+        alias: &Alias,
+    ) -> Result<Result<Here, StoreError>, sqlx::Error> {
+        let locks = Locks::of_both(request, alias, self.inner.names.slots());
+        if let Some(claim) = self
+            .lock(transaction, &locks, Lock::WonBoth, request)
+            .await?
+        {
+            return Ok(Ok(Here::Met(claim)));
+        }
+        // Only now, so that rolling back to it does not give the locks up.
+        raw_sql(AssertSqlSafe(format!("SAVEPOINT {SAVEPOINT}")))
+            .execute(&mut **transaction)
+            .await?;
+        let under = match self.inner.look(request, alias).await {
+            Ok((_, Some(claim))) => return Ok(Ok(Here::Met(claim))),
+            Ok((under, None)) => under,
+            Err(error) => return Ok(Err(error)),
+        };
+        let here = self.claim_here(transaction, &request.under(under)).await?;
+        Ok(here.map(|here| here.under(under)))
+    }
+
+    /// Tries the locks of a claim. What it meets, if another transaction has them.
+    async fn lock(
+        &self,
+        transaction: &mut Transaction,
+        locks: &Locks,
+        won: Lock,
+        request: &ClaimRequest,
+    ) -> Result<Option<Claim>, sqlx::Error> {
+        let says: String = sqlx::query_scalar(self.inner.statements.lock.sql())
+            .bind(locks.request)
+            .bind(locks.slot)
+            .bind(locks.guard(won))
+            .bind(locks.guard(Lock::SameFingerprint))
+            .bind(locks.guard(Lock::OtherFingerprint))
+            .fetch_one(&mut **transaction)
+            .await?;
+        Ok(if says == locks.guard(won) {
+            None
+        } else if says == locks.guard(Lock::OtherFingerprint) {
+            Some(Claim::Mismatch)
+        } else {
+            // A transaction has no lease.
+            Some(Claim::InFlight {
+                lease_left: request.lease,
+            })
+        })
+    }
+
     /// Claims the slot in this transaction. A row of ours that is ever committed in
     /// flight was not committed by us, so it refuses to be taken over.
     async fn claim_here(
         &self,
         transaction: &mut Transaction,
-        locks: &Locks,
         request: &ClaimRequest,
     ) -> Result<Result<Here, StoreError>, sqlx::Error> {
         let statements = &self.inner.statements;
+        let locks = Locks::of(request, self.inner.names.slots());
         let guard = locks.guard(Lock::Won);
         let fresh = sqlx::query(statements.claim_fresh.sql())
             .bind(&request.slot.as_bytes()[..])
@@ -187,6 +271,7 @@ impl PostgresStore {
                 attempt: 1,
                 taken_over: false,
                 checkpoints: Vec::new(),
+                under: Under::Slot,
             })));
         }
         let seen = query(&statements.inspect)
@@ -201,22 +286,8 @@ impl PostgresStore {
             }
         }
         // It can be claimed, unless a transaction has done so.
-        let says: String = sqlx::query_scalar(statements.lock.sql())
-            .bind(locks.request)
-            .bind(locks.slot)
-            .bind(&guard)
-            .bind(locks.guard(Lock::SameFingerprint))
-            .bind(locks.guard(Lock::OtherFingerprint))
-            .fetch_one(&mut **transaction)
-            .await?;
-        if says == locks.guard(Lock::OtherFingerprint) {
-            return Ok(Ok(Here::Met(Claim::Mismatch)));
-        }
-        if says != guard {
-            // A transaction has no lease.
-            return Ok(Ok(Here::Met(Claim::InFlight {
-                lease_left: request.lease,
-            })));
+        if let Some(claim) = self.lock(transaction, &locks, Lock::Won, request).await? {
+            return Ok(Ok(Here::Met(claim)));
         }
         let row = claim_in(&statements.claim, request, true, Some(&guard))
             .fetch_optional(&mut **transaction)
@@ -273,7 +344,7 @@ impl PostgresStore {
                 Err(error) => return Err(in_transaction(error)),
             }
             if !transaction.is_beside_its_claim() {
-                let again = self.claim_here(&mut transaction, &locks, request).await;
+                let again = self.claim_here(&mut transaction, request).await;
                 if !matches!(again.map_err(in_transaction)??, Here::Won(_)) {
                     transaction.rollback().await.map_err(in_transaction)?;
                     return Ok(Concluded::Fenced);
@@ -346,59 +417,4 @@ async fn setting(transaction: &mut Transaction) -> Result<String, sqlx::Error> {
 
 fn is_conflict(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(Postgres::is_conflict)
-}
-
-/// The advisory locks of a claim, and the words for who has them.
-struct Locks {
-    slot: i64,
-    request: i64,
-    owner: String,
-}
-
-#[derive(Clone, Copy)]
-enum Lock {
-    /// This transaction.
-    Won,
-    /// One with another fingerprint.
-    OtherFingerprint,
-    /// One with the same fingerprint.
-    SameFingerprint,
-}
-
-impl Locks {
-    fn of(request: &ClaimRequest, table: &str) -> Self {
-        let slot = request.slot.as_bytes();
-        let owner = request.owner.as_bytes();
-        Self {
-            slot: number(&[b"slot", table.as_bytes(), slot]),
-            request: number(&[
-                b"request",
-                table.as_bytes(),
-                slot,
-                request.fingerprint.as_bytes(),
-            ]),
-            owner: owner.iter().map(|byte| format!("{byte:02x}")).collect(),
-        }
-    }
-
-    fn guard(&self, lock: Lock) -> String {
-        let word = match lock {
-            Lock::Won => "won",
-            Lock::OtherFingerprint => "other",
-            Lock::SameFingerprint => "same",
-        };
-        format!("{} {word}", self.owner)
-    }
-}
-
-/// Of the 2^64 advisory locks, that of these bytes. Two that meet by chance keep
-/// each other waiting, no more.
-fn number(parts: &[&[u8]]) -> i64 {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part);
-    }
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.finalize()[..8]);
-    i64::from_be_bytes(first)
 }
