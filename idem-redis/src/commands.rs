@@ -60,16 +60,20 @@ pub(crate) enum Answer {
 pub(crate) struct Call<'a> {
     pub(crate) script: &'static Script,
     pub(crate) done: Done,
+    /// Another slot that the script looks at, on the same server.
+    pub(crate) another: Option<Slot>,
     pub(crate) arguments: &'a [&'a [u8]],
 }
 
 impl Commands {
     /// Calls a script on a slot.
     pub(crate) async fn call(&self, slot: &Slot, call: Call<'_>) -> Result<Reply, StoreError> {
-        let key = self.prefix.clone() + &hex(slot.as_bytes());
+        let key_of = |slot: &Slot| self.prefix.clone() + &hex(slot.as_bytes());
+        let (key, another) = (key_of(slot), call.another.as_ref().map(key_of));
+        let keys = (key.as_str(), another.as_deref());
         let hint = usize::from(slot.as_bytes()[0]);
         let sent = AtomicBool::new(false);
-        let calling = self.follow(slot, &key, hint, &call, &sent);
+        let calling = self.follow(slot, keys, hint, &call, &sent);
         match tokio::time::timeout(self.deadline, calling).await {
             Ok(answer) => answer,
             Err(_) if sent.load(Relaxed) => Err(StoreError::TimedOut(self.deadline)),
@@ -85,7 +89,7 @@ impl Commands {
     async fn follow(
         &self,
         slot: &Slot,
-        key: &str,
+        (key, another): (&str, Option<&str>),
         hint: usize,
         call: &Call<'_>,
         sent: &AtomicBool,
@@ -95,7 +99,7 @@ impl Commands {
         let nobody = || not_applied(Trouble::NobodyKeepsIt);
         let mut master = self.topology.master_of(key).await.ok_or_else(nobody)?;
         for _ in 0..MOST_HOPS {
-            let command = call.command(by, key);
+            let command = call.command(by, key, another);
             let answer = match call.done {
                 Done::Replicated => master.pool.write(hint, command, asking, sent).await,
                 Done::Here => {
@@ -151,9 +155,11 @@ impl Commands {
 }
 
 impl Call<'_> {
-    fn command(&self, by: By, key: &str) -> Cmd {
+    fn command(&self, by: By, key: &str, another: Option<&str>) -> Cmd {
         let bytes = self.arguments.iter().map(|argument| argument.len()).sum();
-        let mut command = self.script.call(by, key, self.arguments.len(), bytes);
+        let mut command = self
+            .script
+            .call(by, key, another, self.arguments.len(), bytes);
         for argument in self.arguments {
             command.arg(*argument);
         }

@@ -40,7 +40,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use idem_core::{
     ClaimRequest, Completed, Fence, Fingerprint, OnCrash, OwnerId, Slot, SlotState, SlotView,
-    StateKind,
+    StateKind, Under,
 };
 
 /// No header is longer, so that many can be read without their bodies.
@@ -177,6 +177,7 @@ impl Stored {
                 left
             },
             record: self.body,
+            under: Under::Slot,
         })
     }
 

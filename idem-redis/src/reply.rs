@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use idem_core::{Checkpoint, Claim, Claimed, Fence, Resolved, Slot, SlotView, StoreError, Written};
+use idem_core::{
+    Checkpoint, Claim, ClaimRequest, Claimed, Fence, Resolved, Slot, SlotView, StoreError, Under,
+    Written,
+};
 use redis::Value;
 
 use crate::{
@@ -75,7 +78,20 @@ fn strange(master: &Master, what: String) -> StoreError {
     maybe_applied(Trouble::Strange { server, what })
 }
 
-pub(crate) fn claim(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
+/// A claim by two names says first if it is the other one's.
+pub(crate) fn claim(request: &ClaimRequest, mut reply: Reply) -> Result<Claim, StoreError> {
+    let mut under = Under::Slot;
+    if let Answer::Words(words) = &mut reply.answer
+        && matches!(&words[..], [Value::BulkString(first), ..] if first == b"alias")
+    {
+        words.remove(0);
+        under = Under::Alias;
+    }
+    let claim = claim_of(request.under(under).slot, reply)?;
+    Ok(claim.found_under(under))
+}
+
+fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
     let words = match reply.answer {
         Answer::Done => {
             return Ok(Claim::Claimed(Claimed {
@@ -83,6 +99,7 @@ pub(crate) fn claim(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
                 attempt: 1,
                 taken_over: false,
                 checkpoints: Vec::new(),
+                under: Under::Slot,
             }));
         }
         Answer::Words(words) => Words::of(slot, reply.master, words)?,
@@ -98,6 +115,7 @@ pub(crate) fn claim(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
                     .into_iter()
                     .map(|(name, value)| Checkpoint { name, value })
                     .collect(),
+                under: Under::Slot,
             }))
         }
         b"in-flight" => Ok(Claim::InFlight {

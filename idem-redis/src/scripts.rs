@@ -26,6 +26,7 @@ macro_rules! scripts {
 // each of them anew for every call that comes so far.
 scripts! {
     CLAIM = "claim_fresh" "layout" "claim";
+    CLAIM_EITHER = "either_fresh" "layout" "either_open" "claim" "either_close";
     RENEW = "layout" "renew";
     CHECKPOINT = "layout" "checkpoint";
     COMPLETE = "complete_first" "layout" "complete";
@@ -46,15 +47,27 @@ pub(crate) enum By {
 }
 
 impl Script {
-    /// The start of a call with one key, with room for `arguments` of `bytes` in all.
-    pub(crate) fn call(&self, by: By, key: &str, arguments: usize, bytes: usize) -> Cmd {
+    /// The start of a call with one key, or two, with room for `arguments` of `bytes` in all.
+    pub(crate) fn call(
+        &self,
+        by: By,
+        key: &str,
+        another: Option<&str>,
+        arguments: usize,
+        bytes: usize,
+    ) -> Cmd {
         let (command, name) = match by {
             By::Hash => ("EVALSHA", self.hash.as_str()),
             By::Text => ("EVAL", self.text),
         };
-        let own = command.len() + name.len() + 1 + key.len();
-        let mut call = Cmd::with_capacity(4 + arguments, own + bytes);
-        call.arg(command).arg(name).arg(1).arg(key);
+        let keys = key.len() + another.map_or(0, str::len);
+        let own = command.len() + name.len() + 1 + keys;
+        let mut call = Cmd::with_capacity(5 + arguments, own + bytes);
+        call.arg(command).arg(name);
+        match another {
+            None => call.arg(1).arg(key),
+            Some(another) => call.arg(2).arg(key).arg(another),
+        };
         call
     }
 }

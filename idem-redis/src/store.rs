@@ -5,13 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use idem_core::{
     Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Renewal, Resolution,
-    Resolved, Retention, Slot, SlotView, Store, StoreError, Written,
+    Resolved, Retention, Slot, SlotView, Store, StoreError, Under, Written,
 };
 
 use crate::{
     RedisStoreBuilder, SetupError,
     checks::{self, Hazard},
     commands::{Call, Commands, Done},
+    connect::Topology,
     layout::{self, lifetime, millis, owner},
     list, reply,
     scripts::{self, Script},
@@ -75,6 +76,7 @@ impl RedisStore {
         let call = Call {
             script,
             done,
+            another: None,
             arguments: &all,
         };
         let reply = self.commands.call(&grant.slot, call).await?;
@@ -94,19 +96,36 @@ impl Store for RedisStore {
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
         let (value, lifetime) = layout::first(&request);
         let lifetime = lifetime.to_string();
-        let call = Call {
-            script: &scripts::CLAIM,
-            done: Done::Replicated,
-            arguments: &[value.as_bytes(), lifetime.as_bytes()],
+        let aliased;
+        let call = match request.alias {
+            None => Call {
+                script: &scripts::CLAIM,
+                done: Done::Replicated,
+                another: None,
+                arguments: &[value.as_bytes(), lifetime.as_bytes()],
+            },
+            Some(alias) => {
+                if let Some(reason) = self.refuses_alias() {
+                    let reason = reason.to_owned();
+                    return Err(StoreError::Refused { reason });
+                }
+                (aliased, _) = layout::first(&request.under(Under::Alias));
+                Call {
+                    script: &scripts::CLAIM_EITHER,
+                    done: Done::Replicated,
+                    another: Some(alias.slot),
+                    arguments: &[value.as_bytes(), lifetime.as_bytes(), aliased.as_bytes()],
+                }
+            }
         };
         let reply = self.commands.call(&request.slot, call).await?;
         let acknowledged = reply.acknowledged;
-        let claim = reply::claim(request.slot, reply)?;
+        let claim = reply::claim(&request, reply)?;
         if let Claim::Claimed(claimed) = &claim
             && !acknowledged.is_enough()
         {
             let grant = Grant {
-                slot: request.slot,
+                slot: request.under(claimed.under).slot,
                 owner: request.owner,
                 fence: claimed.fence,
             };
@@ -173,6 +192,7 @@ impl Store for RedisStore {
         let call = Call {
             script: &scripts::INSPECT,
             done: Done::Here,
+            another: None,
             arguments: &[],
         };
         let reply = self.commands.call(&slot, call).await?;
@@ -202,6 +222,7 @@ impl Store for RedisStore {
         let call = Call {
             script: &scripts::RESOLVE,
             done: Done::Replicated,
+            another: None,
             arguments: &[
                 fence.as_bytes(),
                 next.as_bytes(),
@@ -218,5 +239,14 @@ impl Store for RedisStore {
 
     async fn health(&self) -> Result<(), StoreError> {
         checks::health(&self.commands).await
+    }
+
+    fn refuses_alias(&self) -> Option<&'static str> {
+        match self.commands.topology {
+            Topology::One(_) => None,
+            Topology::Cluster(_) => Some(
+                "two slots of a Redis Cluster may be on two servers, and no script looks at both",
+            ),
+        }
     }
 }

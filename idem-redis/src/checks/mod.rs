@@ -169,7 +169,7 @@ async fn probe(commands: &Commands, master: &Arc<Master>) -> Result<Probe, CallE
         return Ok(Probe::Allowed { acknowledged });
     };
     let ask = async |by| {
-        let command = PROBE.call(by, &key, 0, 0);
+        let command = PROBE.call(by, &key, None, 0, 0);
         master
             .pool
             .write(0, command, false, &AtomicBool::default())

@@ -50,12 +50,14 @@ fn each_state_is_read() {
         record: record.clone(),
         expired: false,
         remaining: MS,
+        under: Under::Slot,
     };
     assert_eq!(answered(9001), Some(promised));
     let expired = Completed {
         record,
         expired: true,
         remaining: 9000 * MS,
+        under: Under::Slot,
     };
     assert_eq!(answered(9000), Some(expired));
 
