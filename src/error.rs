@@ -13,7 +13,7 @@ use crate::handler::Place;
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The runtime's policy protects nothing.
+    /// The runtime's policy protects nothing, or is none that its store can keep.
     #[error("the runtime's policy: {0}")]
     Policy(#[from] PolicyError),
     /// Handlers or layers that cannot be served, all of them.

@@ -226,10 +226,34 @@ impl IdempotencyBuilder {
         self
     }
 
-    /// Hides keys and ids from somebody with a dump of the store, see
-    /// [`SlotDeriver::keyed`](idem_core::SlotDeriver::keyed).
+    /// Hides keys, ids and payloads' fingerprints from somebody with a dump of the
+    /// store, see [`SlotDeriver::keyed`](idem_core::SlotDeriver::keyed). To change it,
+    /// see [`accept_secret`](Self::accept_secret).
     pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
         self.runtime = self.runtime.secret(secret);
+        self
+    }
+
+    /// Accepts what is stored under another secret too: how a secret is rotated while
+    /// the service runs. The stages, and how long to wait between them, are those of
+    /// [`RuntimeBuilder::accept_secret`].
+    ///
+    /// ```
+    /// # use idem_axum::{Idempotency, MemoryStore};
+    /// let third_stage = Idempotency::builder(MemoryStore::new())
+    ///     .secret("the new one")
+    ///     .accept_secret("the old one");
+    /// # let _ = third_stage;
+    /// ```
+    pub fn accept_secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.runtime = self.runtime.accept_secret(secret);
+        self
+    }
+
+    /// Accepts what is stored without a secret too, see
+    /// [`RuntimeBuilder::accept_no_secret`].
+    pub fn accept_no_secret(mut self) -> Self {
+        self.runtime = self.runtime.accept_no_secret();
         self
     }
 

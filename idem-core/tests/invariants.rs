@@ -16,9 +16,9 @@ use bytes::Bytes;
 use common::{AMBIGUOUS, GRACE, LAPSE, LEASE, Node, PATIENCE, TTL, in_progress, ran, replayed};
 use futures_util::future::join_all;
 use idem_core::{
-    Call, Claim, ClaimRequest, Drained, Execution, FingerprintBuilder, Finish, Grant,
-    IdempotencyKey, MemoryStore, OnCrash, Operation, OwnerId, Runtime, Scope, SlotState, Store,
-    StoreError, Stored, Written,
+    Claim, ClaimRequest, Drained, Execution, FingerprintBuilder, Finish, Grant, IdempotencyKey,
+    MemoryStore, OnCrash, Operation, OwnerId, Runtime, Scope, SlotState, Store, StoreError, Stored,
+    Written,
     testing::{ChaosStore, Fault, Verb},
 };
 use tokio::time::{Instant, sleep, timeout};

@@ -36,15 +36,18 @@ pub(crate) struct WhichArgs {
     #[arg(long, value_name = "NAME", requires = "operation")]
     namespace: Option<String>,
 
-    /// The variable of the environment that has the service's secret, if it has one
+    /// The variable of the environment that has the service's secret, if it has one. While it is
+    /// rotated, once for each that it accepts (`-` for none): the key is looked for under all
     #[arg(long, value_name = "VAR", requires = "operation")]
-    secret_env: Option<String>,
+    secret_env: Vec<String>,
 }
 
 /// A slot, or how it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Digits {
     All(Slot),
+    /// By the key, under each of several secrets.
+    Either(Vec<Slot>),
     /// In lower case.
     First(String),
 }
@@ -120,24 +123,29 @@ impl WhichArgs {
             (Some(digits), ..) => Ok(digits.clone()),
             (None, Some(operation), Some(scope), Some(key)) => {
                 let operation = Operation::new(operation.as_str());
-                let slot = self.deriver()?.slot(&operation, &scope.0, &key.0);
-                Ok(Digits::All(slot))
+                let derivers = self.derivers()?;
+                let slots = derivers.iter();
+                let slots = slots.map(|deriver| deriver.slot(&operation, &scope.0, &key.0));
+                Ok(Digits::Either(slots.collect()))
             }
             _ => Err(OperateError::NoSlot),
         }
     }
 
-    fn deriver(&self) -> Result<SlotDeriver, OperateError> {
+    /// At least one.
+    fn derivers(&self) -> Result<Vec<SlotDeriver>, OperateError> {
         let namespace = self.namespace.as_deref().unwrap_or("idem");
-        match &self.secret_env {
-            None => Ok(SlotDeriver::new(namespace)),
-            Some(name) => match env::var(name) {
-                Ok(secret) if !secret.is_empty() => {
-                    Ok(SlotDeriver::keyed(namespace, secret.as_bytes()))
-                }
-                _ => Err(OperateError::Secret { name: name.clone() }),
-            },
+        if self.secret_env.is_empty() {
+            return Ok(vec![SlotDeriver::new(namespace)]);
         }
+        let deriver = |name: &String| match env::var(name) {
+            _ if name == "-" => Ok(SlotDeriver::new(namespace)),
+            Ok(secret) if !secret.is_empty() => {
+                Ok(SlotDeriver::keyed(namespace, secret.as_bytes()))
+            }
+            _ => Err(OperateError::Secret { name: name.clone() }),
+        };
+        self.secret_env.iter().map(deriver).collect()
     }
 }
 
@@ -146,14 +154,23 @@ impl Digits {
     /// The store did not answer.
     pub(crate) async fn find(self, store: &Opened) -> Result<Found, OperateError> {
         match self {
-            Self::All(slot) => {
-                let view = store.runtime.inspect(slot).await;
-                let view = view.map_err(|cause| store.failed(cause))?;
-                Ok(view.map_or(Found::Absent(slot), |view| Found::One(Box::new(view))))
-            }
+            Self::All(slot) => find_one_of(vec![slot], store).await,
+            Self::Either(slots) => find_one_of(slots, store).await,
             Self::First(digits) => find_beginning(digits, store).await,
         }
     }
+}
+
+/// The first that is there: at the most one is.
+async fn find_one_of(slots: Vec<Slot>, store: &Opened) -> Result<Found, OperateError> {
+    for slot in &slots {
+        let view = store.runtime.inspect(*slot).await;
+        if let Some(view) = view.map_err(|cause| store.failed(cause))? {
+            return Ok(Found::One(Box::new(view)));
+        }
+    }
+    let first = slots.first().copied();
+    first.map(Found::Absent).ok_or(OperateError::NoSlot)
 }
 
 /// A store knows slots by all of their digits only.
@@ -212,10 +229,10 @@ mod tests {
             scope: Some("user=ana".parse().unwrap()),
             key: Some("8e03978e".parse().unwrap()),
             namespace: None,
-            secret_env: None,
+            secret_env: Vec::new(),
         };
         let slot = GOLDEN.parse().unwrap();
-        assert_eq!(which.digits().unwrap(), Digits::All(slot));
+        assert_eq!(which.digits().unwrap(), Digits::Either(vec![slot]));
     }
 
     #[test]

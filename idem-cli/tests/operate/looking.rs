@@ -1,6 +1,6 @@
 //! `list`, `inspect` and `stats`, on slots of every state.
 
-use idem_core::{Claim, OnCrash, Slot, Store};
+use idem_core::{Claim, IdempotencyKey, OnCrash, Operation, Scope, Slot, SlotDeriver, Store};
 use idem_redis::RedisStore;
 use idem_servers::{Cluster, Redis, Sentinels};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     slots::{self, PERSONAL, digits, slot},
     stores,
-    tool::{idem, idem_json},
+    tool::{command, idem, idem_json, run},
 };
 
 const STATES: [&str; 5] = ["in-flight", "lapsed", "unknown", "completed", "released"];
@@ -285,4 +285,48 @@ async fn a_server_that_evicts_can_be_looked_at() {
     slots::unknown(&store.connect().await.unwrap(), 1).await;
     let (_, unknown) = idem_json(&["list", "--store", &redis.url()]).await;
     assert_eq!(unknown[0]["slot"], digits(1));
+}
+
+/// While a secret is rotated, a key may be stored under either.
+#[tokio::test]
+async fn a_key_is_looked_for_under_each_secret_that_is_named() {
+    let kept = stores::sqlite().await;
+    let (operation, key) = (Operation::new("o"), IdempotencyKey::new("k").unwrap());
+    let old = SlotDeriver::keyed("idem", b"old").slot(&operation, &Scope::GLOBAL, &key);
+    slots::claim(
+        &kept.store,
+        slots::request(old, slots::HOUR, OnCrash::Refuse),
+    )
+    .await;
+    let inspect = async |secrets: &[&str]| {
+        let by_key = [
+            "inspect",
+            "--operation",
+            "o",
+            "--scope",
+            "global",
+            "--key",
+            "k",
+        ];
+        let store = ["--store", kept.url.as_str()];
+        let secrets: Vec<_> = secrets
+            .iter()
+            .flat_map(|name| ["--secret-env", name])
+            .collect();
+        let mut command = command(&[&by_key[..], &store, &secrets].concat());
+        command.env("IDEM_OLD", "old").env("IDEM_NEW", "new");
+        run(command).await
+    };
+    for secrets in [
+        &["IDEM_OLD"][..],
+        &["IDEM_NEW", "IDEM_OLD"],
+        &["-", "IDEM_OLD"],
+    ] {
+        let run = inspect(secrets).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        run.says(&old.to_string());
+    }
+    for secrets in [&["IDEM_NEW"][..], &["IDEM_NEW", "-"], &[]] {
+        assert_eq!(inspect(secrets).await.code, 1);
+    }
 }
