@@ -13,7 +13,7 @@ use std::{
 use common::{LAPSE, LEASE, Node, PATIENCE, ran};
 use idem_core::{
     Execution, OnStoreError, Operation, Overrides, Refusal,
-    testing::{Fault, Verb},
+    testing::{ChaosStore, Fault, Verb},
 };
 use metrics_util::{
     MetricKind,
@@ -340,4 +340,28 @@ fn a_builder_does_not_show_its_secret() {
     let runtime = format!("{:?}", builder.build().unwrap());
     assert!(runtime.contains("keyed"), "{runtime}");
     assert!(!runtime.contains("the-secret"), "{runtime}");
+}
+
+/// What says how long a rotation of the secret has to wait for its last stage.
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_answered_under_the_accepted_secret_are_counted() {
+    let numbers = Numbers::record();
+    let old = Node::built(ChaosStore::new(Arc::default()), |builder| {
+        builder.secret("old").accept_secret("new")
+    });
+    let new = old.peer_built(|builder| builder.secret("new").accept_secret("old"));
+    let counted = || {
+        numbers
+            .look()
+            .get("idem_alias_total{operation=pay}")
+            .copied()
+    };
+    old.fail("k").await;
+    new.pay("fresh").await;
+    assert_eq!(counted(), None);
+    // One that runs there, and two that are replayed from there.
+    new.pay("k").await;
+    new.pay("k").await;
+    old.pay("fresh").await;
+    assert_eq!(counted(), Some(3.0));
 }

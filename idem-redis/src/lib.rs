@@ -42,6 +42,10 @@
 //! owner, which is safe. Only what a server has certainly not done (`NOSCRIPT`, `MOVED`, `ASK`) is
 //! sent on.
 //!
+//! While a [secret is rotated](idem_core::RuntimeBuilder::accept_secret), a claim looks at two slots
+//! in its one script. Two slots of a cluster may be on two servers, so over a cluster a runtime that
+//! accepts a second secret is refused when it is built.
+//!
 //! # What is checked at the start
 //!
 //! [`connect`](RedisStore::connect) refuses a server that is too old, is a replica, is not what the

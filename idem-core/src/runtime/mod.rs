@@ -223,8 +223,8 @@ impl RuntimeBuilder {
     /// stage 3, for the longest ttl + grace (and one lease) of all operations. A key
     /// that is retried or runs on under the old secret meanwhile is kept for longer, so
     /// look at `idem_alias_total` (feature `metrics`): it counts the calls that were
-    /// answered under the accepted secret, and the time counts from the last that it has
-    /// seen. Slots of unknown outcome
+    /// answered under the accepted secret, and the time counts from the end of the last that
+    /// it has seen. Slots of unknown outcome
     /// ([`OnCrash::Refuse`](crate::OnCrash::Refuse)) have no time: resolve them first.
     /// A node that leaves the old secret too early takes a retry of what is stored under
     /// it for something new, and runs it again.
