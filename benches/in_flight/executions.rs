@@ -8,8 +8,8 @@ use std::{
 use axum::body::Bytes;
 use idem_axum::Store;
 use idem_core::{
-    Call, Execution, FingerprintBuilder, Finish, IdempotencyKey, Operation, Policy, Runtime, Scope,
-    Slot, Stored,
+    Execution, FingerprintBuilder, Finish, IdempotencyKey, Operation, Policy, Runtime, Scope, Slot,
+    Stored,
 };
 use tokio::{
     sync::Semaphore,
