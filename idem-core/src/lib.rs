@@ -62,6 +62,8 @@ mod memory;
 mod once;
 mod operation;
 mod policy;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod record;
 mod runtime;
 mod scope;

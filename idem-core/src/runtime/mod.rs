@@ -22,6 +22,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::steps::checkpoints;
 use self::{
     commands::{Commands, Deadlines},
     heartbeat::Heartbeats,

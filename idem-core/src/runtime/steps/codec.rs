@@ -19,7 +19,7 @@ const NOT_RETAINED: u8 = 2;
 /// `None`: it cannot be serialized, or what is read back is something else (JSON
 /// has no NaN, and a field may be written and not read). Better said now than to
 /// the attempt that needs it.
-pub(super) fn encode<T: Serialize + DeserializeOwned>(value: &T) -> Option<Vec<u8>> {
+pub(crate) fn encode<T: Serialize + DeserializeOwned>(value: &T) -> Option<Vec<u8>> {
     let fingerprint = fingerprint(value)?;
     let name = type_name::<T>();
     let mut bytes = vec![VERSION, RESULT];
@@ -37,7 +37,7 @@ pub(super) fn not_retained() -> Vec<u8> {
 }
 
 /// The result of a finished step.
-pub(super) fn decode<T: Serialize + DeserializeOwned>(
+pub(crate) fn decode<T: Serialize + DeserializeOwned>(
     step: &str,
     bytes: &[u8],
 ) -> Result<T, StepsError> {

@@ -5,6 +5,11 @@ mod error;
 mod key;
 mod progress;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod checkpoints {
+    pub(crate) use super::codec::{decode, encode};
+}
+
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
