@@ -167,7 +167,7 @@ impl Call<'_> {
     }
 }
 
-fn reply(
+pub(crate) fn reply(
     master: Arc<Master>,
     value: Value,
     acknowledged: Acknowledged,

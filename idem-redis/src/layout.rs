@@ -150,7 +150,7 @@ impl Stored {
         unhex::<16>(owner).ok_or_else(foreign)?;
         Ok(Self {
             state,
-            fence: Fence::from_raw(number(fence).ok_or_else(foreign)?),
+            fence: fence_of(fence).ok_or_else(foreign)?,
             attempt: attempt_of(attempt).ok_or_else(foreign)?,
             refuse: flags.contains('r'),
             fingerprint: Fingerprint::from_bytes(unhex(fingerprint).ok_or_else(foreign)?),
@@ -284,9 +284,15 @@ pub(crate) fn number(text: &str) -> Option<u64> {
     digits.then(|| text.parse().ok()).flatten()
 }
 
-/// An attempt that does not fit counts as the last that does.
+/// The first claim has fence 1.
+pub(crate) fn fence_of(text: &str) -> Option<Fence> {
+    number(text).filter(|fence| *fence > 0).map(Fence::from_raw)
+}
+
+/// The first attempt is 1. One that does not fit counts as the last that does.
 pub(crate) fn attempt_of(text: &str) -> Option<u32> {
-    number(text).map(|attempt| u32::try_from(attempt).unwrap_or(u32::MAX))
+    let attempt = number(text).filter(|attempt| *attempt > 0);
+    attempt.map(|attempt| u32::try_from(attempt).unwrap_or(u32::MAX))
 }
 
 /// Durations are whole milliseconds at the server, and never shorter than they

@@ -103,6 +103,8 @@ mod connect;
 mod error;
 pub mod layout;
 mod list;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod reply;
 mod scripts;
 mod store;

@@ -151,7 +151,10 @@ async fn ask(
     }
 }
 
-fn read<T: FromRedisValue>(master: &Master, reply: Option<Value>) -> Result<T, StoreError> {
+pub(crate) fn read<T: FromRedisValue>(
+    master: &Master,
+    reply: Option<Value>,
+) -> Result<T, StoreError> {
     let strange = |what: String| {
         let server = master.name.clone();
         maybe_applied(Trouble::Strange { server, what })

@@ -13,7 +13,7 @@ use crate::{
     commands::{Answer, Reply},
     connect::{Acknowledged, Master},
     error::{Trouble, corrupt, maybe_applied},
-    layout::{LayoutError, Stored, attempt_of, number, steps},
+    layout::{LayoutError, Stored, attempt_of, fence_of, number, steps},
 };
 
 /// The words of a reply: the first says what kind it is.
@@ -104,13 +104,17 @@ fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
         }
         Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };
-    match &words.kind[..] {
-        b"claimed" => {
+    match (&words.kind[..], words.rest.len()) {
+        (b"claimed", 4) => {
             let steps = steps(&words.bytes(3)?).map_err(|error| corrupt(slot, error))?;
             Ok(Claim::Claimed(Claimed {
-                fence: Fence::from_raw(words.number(0)?),
+                fence: fence_of(words.text(0)?).ok_or_else(|| words.strange())?,
                 attempt: attempt_of(words.text(1)?).ok_or_else(|| words.strange())?,
-                taken_over: words.text(2)? == "t",
+                taken_over: match words.text(2)? {
+                    "t" => true,
+                    "-" => false,
+                    _ => return Err(words.strange()),
+                },
                 checkpoints: steps
                     .into_iter()
                     .map(|(name, value)| Checkpoint { name, value })
@@ -118,12 +122,12 @@ fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
                 under: Under::Slot,
             }))
         }
-        b"in-flight" => Ok(Claim::InFlight {
+        (b"in-flight", 1) => Ok(Claim::InFlight {
             lease_left: words.millis(0)?,
         }),
-        b"mismatch" => Ok(Claim::Mismatch),
-        b"unknown" => Ok(Claim::Unknown),
-        b"completed" => {
+        (b"mismatch", 0) => Ok(Claim::Mismatch),
+        (b"unknown", 0) => Ok(Claim::Unknown),
+        (b"completed", 2) => {
             let completed = words.stored(slot)?.completed();
             completed
                 .map(Claim::Completed)
@@ -150,8 +154,8 @@ pub(crate) fn written(slot: Slot, reply: Reply) -> Result<Written, StoreError> {
         Answer::Done => return replicated(reply.acknowledged).map(|()| Written::Done),
         Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };
-    match &words.kind[..] {
-        b"fenced" => Ok(Written::Fenced),
+    match (&words.kind[..], words.rest.len()) {
+        (b"fenced", 0) => Ok(Written::Fenced),
         _ => Err(words.strange()),
     }
 }
@@ -161,9 +165,9 @@ pub(crate) fn resolved(slot: Slot, reply: Reply) -> Result<Resolved, StoreError>
         Answer::Done => return replicated(reply.acknowledged).map(|()| Resolved::Done),
         Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };
-    match &words.kind[..] {
-        b"moved" => Ok(Resolved::Moved),
-        b"owned" => Ok(Resolved::StillOwned {
+    match (&words.kind[..], words.rest.len()) {
+        (b"moved", 0) => Ok(Resolved::Moved),
+        (b"owned", 1) => Ok(Resolved::StillOwned {
             lease_left: words.millis(0)?,
         }),
         _ => Err(words.strange()),
@@ -175,9 +179,9 @@ pub(crate) fn view(slot: Slot, reply: Reply) -> Result<Option<SlotView>, StoreEr
         Answer::Done => return Err(strange(&reply.master, "a bare 1".to_owned())),
         Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };
-    match &words.kind[..] {
-        b"absent" => Ok(None),
-        b"present" => {
+    match (&words.kind[..], words.rest.len()) {
+        (b"absent", 0) => Ok(None),
+        (b"present", 2) => {
             let view = words.stored(slot)?.view(slot);
             view.map(Some).map_err(|error| corrupt(slot, error))
         }

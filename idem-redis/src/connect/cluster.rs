@@ -270,3 +270,29 @@ impl fmt::Debug for Cluster {
             .finish_non_exhaustive()
     }
 }
+
+/// Whether a node's answer is a map. Whatever it is, it is bounded by what was sent.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn describes_a_cluster(answer: &Value) -> bool {
+    use redis::IntoConnectionInfo;
+
+    let Ok(seed) = "redis://127.0.0.1:1".into_connection_info() else {
+        return false;
+    };
+    let dialer = Dialer {
+        timeout: Duration::from_secs(1),
+        #[cfg(feature = "tls")]
+        certificates: None,
+    };
+    let settings = Settings {
+        connections: 1,
+        reconnect: super::Reconnect {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(1),
+        },
+        replicas: None,
+    };
+    let cluster = Cluster::new(vec![seed.clone()], dialer, settings);
+    let map = cluster.read(answer, &seed);
+    map.is_some_and(|map| map.keepers.len() == usize::from(HASH_SLOTS))
+}

@@ -15,6 +15,8 @@ mod replicas;
 mod sentinel;
 mod topology;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::cluster::describes_a_cluster;
 #[cfg(feature = "tls")]
 pub(crate) use self::dial::Certificates;
 pub(crate) use self::{
