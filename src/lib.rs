@@ -97,6 +97,9 @@ mod outcome;
 mod plan;
 mod policy;
 mod problem;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod properties;
 mod respond;
 mod scope;
 mod state;

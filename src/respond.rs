@@ -308,12 +308,12 @@ fn replayed(shared: &Shared, replay: &Replay) -> Response {
     response
 }
 
-enum Restored {
+pub(crate) enum Restored {
     Response(Response),
     NotRetained { status: u16 },
 }
 
-fn restore(record: &Bytes) -> Result<Restored, RecordError> {
+pub(crate) fn restore(record: &Bytes) -> Result<Restored, RecordError> {
     let Record::Response {
         status,
         headers,

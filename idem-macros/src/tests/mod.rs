@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 
 fn expand(args: &str, item: &str) -> String {
     let args: TokenStream = args.parse().unwrap();
-    super::attribute(&args, &item.parse().unwrap(), "lib.rs:1:1").to_string()
+    crate::attribute::attribute(&args, &item.parse().unwrap(), "lib.rs:1:1").to_string()
 }
 
 fn messages(args: &str, item: &str) -> Vec<String> {
@@ -37,7 +37,8 @@ fn the_same_number_is_in_the_entry_and_in_the_registry() {
 
 #[test]
 fn handlers_that_differ_in_place_or_text_have_different_numbers() {
-    let number = |place: &str, item: &str| super::id(&["package", "crate", place, "", item]);
+    let number =
+        |place: &str, item: &str| crate::attribute::id(&["package", "crate", place, "", item]);
     let all = [
         number("a:1:1", "x"),
         number("a:2:1", "x"),

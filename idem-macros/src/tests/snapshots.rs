@@ -6,7 +6,8 @@ use proc_macro2::TokenStream;
 
 fn expand(args: &str, item: &str) -> String {
     let args: TokenStream = args.parse().unwrap();
-    let expansion = crate::attribute(&args, &item.parse().unwrap(), "src/payments.rs:12:1");
+    let expansion =
+        crate::attribute::attribute(&args, &item.parse().unwrap(), "src/payments.rs:12:1");
     prettyplease::unparse(&syn::parse2(expansion).unwrap())
 }
 
