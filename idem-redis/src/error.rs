@@ -193,7 +193,11 @@ fn is_refusal(error: &RedisError) -> bool {
 
 /// A server that says no has done nothing: each script ends with its one write.
 fn refused(server: String, error: &ServerError) -> StoreError {
-    let reply = format!("{} {}", error.code(), error.details().unwrap_or_default());
+    let reply = printable(&format!(
+        "{} {}",
+        error.code(),
+        error.details().unwrap_or_default()
+    ));
     let ready_later = [
         "LOADING",
         "BUSY",
@@ -221,6 +225,20 @@ fn refused(server: String, error: &ServerError) -> StoreError {
         format!("{server} answered {reply}")
     };
     StoreError::Refused { reason }
+}
+
+/// What a server says goes into logs: nothing in it moves their cursor, and it has an end.
+fn printable(reply: &str) -> String {
+    let letters = reply.chars().take(300);
+    letters
+        .map(|letter| {
+            if letter.is_control() {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect()
 }
 
 /// Whether an error is of this kind. Before Redis 7 an error inside a script is

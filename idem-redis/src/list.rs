@@ -12,7 +12,7 @@ use crate::{
     RedisStore,
     connect::{CallError, Master},
     error::{Trouble, corrupt, maybe_applied, not_applied},
-    layout::{LONGEST_HEADER, Stored, hex, slot_of},
+    layout::{LONGEST_HEADER, Stored, hex, number, slot_of},
 };
 
 /// How many keys a server looks at before it serves others again.
@@ -100,6 +100,12 @@ async fn scan(
         }
         if next == "0" {
             return Ok(());
+        }
+        // A scan that stands still, or goes on from what is no cursor, would never end.
+        if next == cursor || number(&next).is_none() {
+            let server = master.name.clone();
+            let what = format!("{next:.100?} after the cursor {cursor}");
+            return Err(maybe_applied(Trouble::Strange { server, what }));
         }
         cursor = next;
     }

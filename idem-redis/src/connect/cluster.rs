@@ -25,6 +25,10 @@ use super::{
 /// The least time between two looks at the cluster's map.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
+/// The specification's own limit is 1,000 nodes. Who describes more, or names ever new ones, is no
+/// cluster, and must not fill the memory.
+const MOST_NODES: usize = 1024;
+
 /// A cluster as its nodes describe it. A wrong map costs a redirection, never
 /// more: a node that does not keep a key refuses it.
 pub(crate) struct Cluster {
@@ -214,6 +218,9 @@ impl Cluster {
                 map.masters.push(master);
                 map.masters.len() - 1
             });
+            if index >= MOST_NODES {
+                return None;
+            }
             let range = usize::try_from(*first).ok()?..=usize::try_from(*last).ok()?;
             map.keepers
                 .get_mut(range)?
@@ -231,6 +238,11 @@ impl Cluster {
 
     fn node(&self, address: (String, u16)) -> Arc<Master> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= 2 * MOST_NODES {
+            // Redirections may name any address; the map's are at most the half.
+            let map = self.current();
+            known.retain(|_, node| map.masters.iter().any(|master| Arc::ptr_eq(master, node)));
+        }
         let node = known.entry(address.clone()).or_insert_with(|| {
             let (dialer, info) = (self.dialer.clone(), self.info(address));
             let name = info.addr().to_string();
@@ -271,28 +283,61 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// Whether a node's answer is a map. Whatever it is, it is bounded by what was sent.
+/// Nothing connects to it: a cluster to read answers with.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn describes_a_cluster(answer: &Value) -> bool {
+fn unconnected() -> Option<Cluster> {
     use redis::IntoConnectionInfo;
 
-    let Ok(seed) = "redis://127.0.0.1:1".into_connection_info() else {
-        return false;
-    };
+    let seed = "redis://127.0.0.1:1".into_connection_info().ok()?;
+    let second = Duration::from_secs(1);
     let dialer = Dialer {
-        timeout: Duration::from_secs(1),
+        timeout: second,
         #[cfg(feature = "tls")]
         certificates: None,
     };
     let settings = Settings {
         connections: 1,
         reconnect: super::Reconnect {
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(1),
+            first: second,
+            longest: second,
         },
         replicas: None,
     };
-    let cluster = Cluster::new(vec![seed.clone()], dialer, settings);
-    let map = cluster.read(answer, &seed);
-    map.is_some_and(|map| map.keepers.len() == usize::from(HASH_SLOTS))
+    Some(Cluster::new(vec![seed], dialer, settings))
+}
+
+/// Whether a node's answer is a map, for the properties.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn describes_a_cluster(answer: &Value) -> bool {
+    let map = unconnected().and_then(|cluster| cluster.read(answer, &cluster.seeds[0]));
+    map.is_some_and(|map| map.masters.len() <= MOST_NODES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sends_us_to_ever_new_addresses_does_not_fill_the_memory() {
+        let cluster = unconnected().unwrap();
+        let from = cluster.node(("127.0.0.1".to_owned(), 7000));
+        for host in 0..20 {
+            for port in 1..=1000 {
+                let to = cluster.at(&from, &format!("10.0.0.{host}:{port}")).unwrap();
+                assert_eq!(to.name, format!("10.0.0.{host}:{port}"));
+                assert!(cluster.known.lock().unwrap().len() <= 2 * MOST_NODES);
+            }
+        }
+    }
+
+    #[test]
+    fn a_map_of_more_nodes_than_a_cluster_has_is_none() {
+        let range = |port| {
+            let master = vec![Value::BulkString(b"127.0.0.1".to_vec()), Value::Int(port)];
+            Value::Array(vec![Value::Int(0), Value::Int(0), Value::Array(master)])
+        };
+        let ranges = |count| Value::Array((1..=count).map(range).collect());
+        assert!(describes_a_cluster(&ranges(1024)));
+        assert!(!describes_a_cluster(&ranges(1025)));
+    }
 }
