@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| idem_macros_properties::attribute(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| idem_macros_properties::written(data));

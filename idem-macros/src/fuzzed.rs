@@ -5,6 +5,8 @@ mod attribute;
 mod companions;
 mod errors;
 mod expand;
+#[cfg(feature = "utoipa")]
+mod openapi;
 mod parse;
 mod properties;
 mod rewrite;
@@ -12,6 +14,6 @@ mod suggest;
 mod validate;
 
 /// `data` is the attribute's arguments on its first line, and the item below it.
-pub fn attribute(data: &[u8]) {
+pub fn written(data: &[u8]) {
     properties::attribute(data);
 }

@@ -43,6 +43,12 @@ pub(crate) fn claimed(slot: Slot, row: &PgRow) -> Result<Claimed, StoreError> {
 fn steps(row: &PgRow) -> Result<Vec<Checkpoint>, sqlx::Error> {
     let names: Vec<String> = row.try_get("step_names")?;
     let values: Vec<Vec<u8>> = row.try_get("step_values")?;
+    if names.len() != values.len() {
+        // One that is left out here would run a second time.
+        let (names, values) = (names.len(), values.len());
+        let what = format!("{names} steps have {values} results");
+        return Err(sqlx::Error::Decode(what.into()));
+    }
     let steps = names.into_iter().zip(values);
     Ok(steps
         .map(|(name, value)| Checkpoint {

@@ -209,13 +209,17 @@ impl SlotRow {
 }
 
 fn fence_of(slot: Slot, fence: i64) -> Result<Fence, StoreError> {
-    u64::try_from(fence)
-        .map(Fence::from_raw)
-        .map_err(|_| corrupt(slot, "its fence is negative"))
+    match u64::try_from(fence) {
+        Ok(fence @ 1..) => Ok(Fence::from_raw(fence)),
+        _ => Err(corrupt(slot, "its fence is none")),
+    }
 }
 
 fn attempt_of(slot: Slot, attempt: i64) -> Result<u32, StoreError> {
-    u32::try_from(attempt).map_err(|_| corrupt(slot, "its attempt is no number of attempts"))
+    match u32::try_from(attempt) {
+        Ok(attempt @ 1..) => Ok(attempt),
+        _ => Err(corrupt(slot, "its attempt is no number of attempts")),
+    }
 }
 
 /// What a store holds for `slot` cannot be read.

@@ -84,9 +84,10 @@ fn ten_thousand_half_open_requests_leave_nothing_behind() {
                 for stream in 0..STREAMS {
                     let route = ROUTES[stream % 2];
                     let key = format!("{heads}-{connection}-{stream}");
-                    let stream = client.post(&format!("/{route}/x"), &key, false).await;
-                    client.data(stream, b"0123456789", false).await;
+                    let stream = client.post(&format!("/{route}/x"), &key, false);
+                    client.data(stream, b"0123456789", false);
                 }
+                client.send().await;
                 open.push(client);
             }
             server.until_heads(heads).await;

@@ -22,25 +22,29 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 pub(crate) struct Connection {
     socket: TcpStream,
     next: u32,
+    out: Vec<u8>,
 }
 
 impl Connection {
     /// `window` is how much of each answer the server may send.
     pub(crate) async fn open(address: SocketAddr, window: Option<u32>) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
-        let mut connection = Self { socket, next: 1 };
-        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        connection.socket.write_all(preface).await.unwrap();
+        let out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let mut connection = Self {
+            socket,
+            next: 1,
+            out,
+        };
         let settings = window.map_or_else(Vec::new, |window| {
             let (name, value) = (INITIAL_WINDOW_SIZE.to_be_bytes(), window.to_be_bytes());
             [&name[..], &value[..]].concat()
         });
-        connection.frame(SETTINGS, 0, 0, &settings).await;
+        connection.frame(SETTINGS, 0, 0, &settings);
         connection
     }
 
     /// A request's head; with `end` there is no body. Says which stream it is on.
-    pub(crate) async fn post(&mut self, path: &str, key: &str, end: bool) -> u32 {
+    pub(crate) fn post(&mut self, path: &str, key: &str, end: bool) -> u32 {
         let stream = self.next;
         self.next += 2;
         let block: Vec<u8> = [
@@ -54,22 +58,20 @@ impl Connection {
         .flat_map(|(name, value)| field(name, value))
         .collect();
         let flags = END_HEADERS | if end { END_STREAM } else { 0 };
-        self.frame(HEADERS, flags, stream, &block).await;
+        self.frame(HEADERS, flags, stream, &block);
         stream
     }
 
-    pub(crate) async fn data(&mut self, stream: u32, bytes: &[u8], end: bool) {
-        self.frame(DATA, if end { END_STREAM } else { 0 }, stream, bytes)
-            .await;
+    pub(crate) fn data(&mut self, stream: u32, bytes: &[u8], end: bool) {
+        self.frame(DATA, if end { END_STREAM } else { 0 }, stream, bytes);
     }
 
-    pub(crate) async fn reset(&mut self, stream: u32) {
-        self.frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())
-            .await;
+    pub(crate) fn reset(&mut self, stream: u32) {
+        self.frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
     }
 
-    pub(crate) async fn go_away(&mut self) {
-        self.frame(GOAWAY, 0, 0, &[0; 8]).await;
+    pub(crate) fn go_away(&mut self) {
+        self.frame(GOAWAY, 0, 0, &[0; 8]);
     }
 
     /// Reads, and forgets, what the server has to say; `false` when it has hung up.
@@ -84,8 +86,9 @@ impl Connection {
         }
     }
 
-    /// Reads to the end of the connection.
+    /// Sends, and reads to the end of the connection.
     pub(crate) async fn until_closed(mut self) {
+        self.send().await;
         let mut sink = [0; 4096];
         let reading =
             async { while self.socket.read(&mut sink).await.is_ok_and(|read| read > 0) {} };
@@ -94,11 +97,19 @@ impl Connection {
             .expect("it is closed");
     }
 
-    async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+        self.out.extend(&length[1..]);
+        self.out.extend([kind, flags]);
+        self.out.extend(stream.to_be_bytes());
+        self.out.extend(payload);
+    }
+
+    /// Everything above only writes down what this sends.
+    pub(crate) async fn send(&mut self) {
         // The server may have had enough of us.
-        let _ = self.socket.write_all(&[&head, payload].concat()).await;
+        let _ = self.socket.write_all(&self.out).await;
+        self.out.clear();
     }
 }
 

@@ -14,15 +14,14 @@ async fn rapid_resets(server: &Server, key_of: impl Fn(usize) -> String) {
             client = Connection::open(server.address, None).await;
         }
         let (route, key) = (ROUTES[number % 2], key_of(number));
-        let stream = client
-            .post(&format!("/{route}/{route}-{key}"), &key, true)
-            .await;
-        client.reset(stream).await;
+        let stream = client.post(&format!("/{route}/{route}-{key}"), &key, true);
+        client.reset(stream);
+        client.send().await;
         if number % 10 == 0 {
             tokio::task::yield_now().await;
         }
     }
-    client.go_away().await;
+    client.go_away();
     client.until_closed().await;
     server.until_quiet().await;
 }
@@ -66,9 +65,9 @@ async fn a_client_that_goes_away_behind_its_request_finds_the_answer_when_it_is_
     for route in ROUTES {
         let mut client = Connection::open(server.address, None).await;
         let path = format!("/{route}/{route}");
-        let stream = client.post(&path, route, false).await;
-        client.go_away().await;
-        client.data(stream, b"", true).await;
+        let stream = client.post(&path, route, false);
+        client.go_away();
+        client.data(stream, b"", true);
         client.until_closed().await;
         server.until_quiet().await;
         assert_eq!(
