@@ -19,11 +19,14 @@ fn key_lines() -> impl Strategy<Value = Vec<u8>> {
     let letter = prop::sample::select(b"\"\"\"\\\\ab \t\n\x7f\xc3".to_vec());
     prop_oneof![
         prop::collection::vec(letter, 0..24),
+        r#"["]?[ab"\\ ]{0,6}["]?"#.prop_map(String::into_bytes),
         "[\"]?[a-z]{250,260}[\"]?".prop_map(String::into_bytes),
     ]
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
     #[test]
     fn canonical_holds(data in any_bytes()) {
         canonical(&data);
