@@ -228,7 +228,7 @@ fn refused(server: String, error: &ServerError) -> StoreError {
 }
 
 /// What a server says goes into logs: nothing in it moves their cursor, and it has an end.
-fn printable(reply: &str) -> String {
+pub(crate) fn printable(reply: &str) -> String {
     let letters = reply.chars().take(300);
     letters
         .map(|letter| {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use idem_core::StoreError;
-use redis::{FromRedisValue, Pipeline, Value};
+use redis::{FromRedisValue, Pipeline, RedisError, Value};
 
 pub use self::hazard::Hazard;
 pub(crate) use self::kind::{Expected, Needs};
@@ -18,7 +18,7 @@ use crate::{
     SetupError,
     commands::Commands,
     connect::{Acknowledged, CallError, Master},
-    error::{Trouble, is_no_script, not_applied},
+    error::{Trouble, is_no_script, not_applied, printable},
     scripts::{By, PROBE},
 };
 
@@ -190,13 +190,21 @@ async fn probe(commands: &Commands, master: &Arc<Master>) -> Result<Probe, CallE
         }
         answer => answer?,
     };
-    let denied = Vec::<String>::from_redis_value(answer).unwrap_or_default();
-    match &denied[..] {
+    if matches!(&answer, Value::Array(denied) if denied.is_empty()) {
+        return Ok(Probe::Allowed { acknowledged });
+    }
+    let what = format!("{answer:.100?}");
+    match &Vec::<String>::from_redis_value(answer).unwrap_or_default()[..] {
         [command, reply, ..] => Ok(Probe::Denied {
-            command: command.clone(),
-            reply: reply.clone(),
+            command: printable(command),
+            reply: printable(reply),
         }),
-        _ => Ok(Probe::Allowed { acknowledged }),
+        // Who answers something else has not done what was asked, and is not well.
+        _ => Err(CallError::Broken(RedisError::from((
+            redis::ErrorKind::UnexpectedReturnType,
+            "no script of idem's answers so",
+            what,
+        )))),
     }
 }
 

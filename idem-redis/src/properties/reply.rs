@@ -71,11 +71,14 @@ fn words(value: &Value) -> Option<Vec<&[u8]>> {
     let Value::Array(words) = value else {
         return None;
     };
-    let word = |word| match word {
-        &Value::BulkString(ref bytes) => Some(&bytes[..]),
-        _ => None,
-    };
-    words.iter().map(word).collect()
+    let mut read = Vec::with_capacity(words.len());
+    for word in words {
+        let Value::BulkString(word) = word else {
+            return None;
+        };
+        read.push(&word[..]);
+    }
+    Some(read)
 }
 
 fn digits(word: &[u8]) -> Option<u64> {

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -49,6 +49,7 @@ pub(crate) struct Liar {
 
 struct Shared {
     lie: Mutex<Lie>,
+    probed_too: AtomicBool,
     asked: AtomicUsize,
     sent: AtomicUsize,
     /// How many connections it has seen end in the middle of a lie.
@@ -61,6 +62,7 @@ impl Liar {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             lie: Mutex::new(Lie::Silence),
+            probed_too: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
             ended: watch::Sender::new(0),
@@ -87,6 +89,11 @@ impl Liar {
 
     pub(crate) fn says(&self, lie: Lie) {
         *self.shared.lie.lock().unwrap() = lie;
+    }
+
+    /// From now on it lies about its health as well.
+    pub(crate) fn says_so_of_itself(&self) {
+        self.shared.probed_too.store(true, SeqCst);
     }
 
     /// How many commands about slots it was sent.
@@ -133,7 +140,9 @@ async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>) {
     let (reading, mut writing) = socket.into_split();
     let mut reading = BufReader::new(reading);
     while let Some(command) = next_command(&mut reading).await {
-        if let Some(truth) = truth(&command, address) {
+        let is_probe = command.get(3).is_some_and(|key| key.contains("probe"));
+        let lies = is_probe && shared.probed_too.load(SeqCst);
+        if let Some(truth) = truth(&command, address).filter(|_| !lies) {
             if writing.write_all(truth.as_bytes()).await.is_err() {
                 return;
             }

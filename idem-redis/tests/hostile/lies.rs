@@ -200,3 +200,21 @@ async fn a_runtime_over_a_liar_refuses_and_runs_nothing() {
     futures_util::future::join_all(asked).await;
     assert_eq!(runs.load(SeqCst), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_liar_is_not_well() {
+    let asked = lies().into_iter().map(async |lie| {
+        let liar = Liar::start().await;
+        let store = liar.store().await;
+        store.health().await.unwrap();
+        liar.says(lie.clone());
+        liar.says_so_of_itself();
+        let health = timeout(IN_TIME, store.health()).await;
+        (lie, health.expect("in time"))
+    });
+    for (lie, health) in futures_util::future::join_all(asked).await {
+        // A script that denies nothing says so by an empty list.
+        let empty = matches!(&lie, Lie::Bytes(bytes) if bytes == "*0\r\n");
+        assert_eq!(health.is_ok(), empty, "{lie:?}: {health:?}");
+    }
+}
