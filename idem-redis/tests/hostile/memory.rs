@@ -52,7 +52,7 @@ fn what_is_announced_is_not_reserved() {
     ];
     for lie in lies.concat() {
         let most = most_bytes(claim_fails(&Lie::bytes(lie.clone())));
-        assert!(most < quiet + 64 * MIB, "{most} bytes for {:.40}", lie);
+        assert!(most < quiet + 64 * MIB, "{most} bytes for {lie:.40}");
     }
 }
 
