@@ -78,10 +78,11 @@ fn strange(master: &Master, what: String) -> StoreError {
     maybe_applied(Trouble::Strange { server, what })
 }
 
-/// A claim by two names says first if it is the other one's.
+/// A claim by two names says first if it is the other one's; a claim by one has no other.
 pub(crate) fn claim(request: &ClaimRequest, mut reply: Reply) -> Result<Claim, StoreError> {
     let mut under = Under::Slot;
-    if let Answer::Words(words) = &mut reply.answer
+    if request.alias.is_some()
+        && let Answer::Words(words) = &mut reply.answer
         && matches!(&words[..], [Value::BulkString(first), ..] if first == b"alias")
     {
         words.remove(0);

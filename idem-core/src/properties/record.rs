@@ -7,10 +7,10 @@ use crate::record::Record;
 
 /// `data` as the store's bytes, with a right checksum and without; and as the making of a record.
 pub fn record(data: &[u8]) {
-    reads(Bytes::copy_from_slice(data));
+    reads(&Bytes::copy_from_slice(data));
     let mut sealed = [b"idem\x01", data].concat();
     sealed.extend(crc32fast::hash(&sealed).to_le_bytes());
-    reads(sealed.into());
+    reads(&sealed.into());
 
     let mut taken = Taken(data);
     let made = taken.record();
@@ -32,8 +32,8 @@ pub fn record(data: &[u8]) {
 }
 
 /// What can be read is read again from its own form, and reserves no more than its bytes.
-fn reads(bytes: Bytes) {
-    let Ok(record) = Record::decode(&bytes) else {
+fn reads(bytes: &Bytes) {
+    let Ok(record) = Record::decode(bytes) else {
         return;
     };
     if let Record::Response { headers, .. } = &record {

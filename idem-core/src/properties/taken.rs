@@ -44,14 +44,20 @@ impl Taken<'_> {
         let inner = if depth == 0 { 8 } else { 11 };
         match self.byte() % inner {
             0 => Value::Null,
-            1 => Value::Bool(self.byte() % 2 == 0),
+            1 => Value::Bool(self.byte().is_multiple_of(2)),
             2 => Value::from(self.byte()),
             3 => Value::from(u64::from_le_bytes(self.eight())),
             4 => Value::from(i64::from_le_bytes(self.eight())),
             5 => number(serde_json::Number::from_f64(f64::from_le_bytes(
                 self.eight(),
             ))),
-            6 => Value::from(0.0 * if self.byte() % 2 == 0 { 1.0 } else { -1.0 }),
+            6 => Value::from(
+                0.0 * if self.byte().is_multiple_of(2) {
+                    1.0
+                } else {
+                    -1.0
+                },
+            ),
             7 => Value::String(self.text()),
             8 => (0..self.byte() % 6).map(|_| self.json(depth - 1)).collect(),
             _ => {
@@ -62,7 +68,7 @@ impl Taken<'_> {
     }
 
     pub(super) fn record(&mut self) -> Record {
-        if self.byte() % 4 == 0 {
+        if self.byte().is_multiple_of(4) {
             return Record::Value(self.bytes());
         }
         Record::Response {

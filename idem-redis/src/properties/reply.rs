@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use idem_core::{Claim, Resolved, Slot, StoreError, Written};
+use idem_core::{
+    Alias, Claim, ClaimRequest, Fingerprint, OnCrash, OwnerId, Resolved, Retention, Slot,
+    StoreError, Under, Written,
+};
 use redis::{IntoConnectionInfo, Value};
 
 use crate::{
@@ -23,7 +26,14 @@ pub fn reply(data: &[u8]) {
     let Ok(value) = redis::parse_redis_value(data) else {
         return;
     };
-    claims(&value);
+    claims(&value, None);
+    claims(
+        &value,
+        Some(Alias {
+            slot: Slot::from_bytes([8; 32]),
+            fingerprint: Fingerprint::from_bytes([8; 32]),
+        }),
+    );
     writes(&value);
     views(&value);
     let master = || Arc::clone(&MASTER);
@@ -86,21 +96,41 @@ fn digits(word: &[u8]) -> Option<u64> {
 }
 
 /// Nothing but a script's own words wins a claim or answers one.
-fn claims(value: &Value) {
-    let Ok(claim) = given(value, reply::claim) else {
+fn claims(value: &Value, alias: Option<Alias>) {
+    let second = Duration::from_secs(1);
+    let request = ClaimRequest {
+        slot: SLOT,
+        fingerprint: Fingerprint::from_bytes([7; 32]),
+        owner: OwnerId::from_bytes([7; 16]),
+        lease: second,
+        retention: Retention {
+            ttl: second,
+            grace: second,
+        },
+        on_crash: OnCrash::TakeOver,
+        alias,
+    };
+    let Ok(claim) = given(value, |_, reply| reply::claim(&request, reply)) else {
         return;
     };
     let words = words(value);
-    let words = words.as_deref();
+    let mut words = words.as_deref();
+    // Only a claim by two names may be answered under the other one.
+    let mut found = Under::Slot;
+    if let (Some([b"alias", rest @ ..]), Some(_)) = (words, alias) {
+        (words, found) = (Some(rest), Under::Alias);
+    }
     match claim {
         Claim::Claimed(claimed) if *value == Value::Int(1) => {
             assert_eq!((claimed.fence.get(), claimed.attempt), (1, 1));
+            assert_eq!(claimed.under, Under::Slot);
             assert!(claimed.checkpoints.is_empty() && !claimed.taken_over);
         }
         Claim::Claimed(claimed) => {
             let Some([b"claimed", fence, attempt, taken, body]) = words else {
                 panic!("a claim was won by {value:?}");
             };
+            assert_eq!(claimed.under, found);
             assert_eq!(digits(fence), Some(claimed.fence.get()));
             assert!(digits(attempt).is_some_and(|attempt| attempt > 0));
             assert!(claimed.fence.get() > 0 && claimed.attempt > 0);
@@ -115,7 +145,9 @@ fn claims(value: &Value) {
             };
             let expiry = std::str::from_utf8(expiry).unwrap().parse().unwrap();
             let stored = Stored::read(&Bytes::copy_from_slice(stored), expiry).unwrap();
-            assert_eq!(stored.completed(), Some(completed));
+            let mut expected = stored.completed().unwrap();
+            expected.under = found;
+            assert_eq!(completed, expected);
         }
         Claim::InFlight { lease_left } => {
             let Some([b"in-flight", left]) = words else {

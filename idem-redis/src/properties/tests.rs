@@ -70,6 +70,9 @@ fn words() -> impl Strategy<Value = Vec<u8>> {
         "owned",
         "absent",
         "present",
+        "alias",
+        "alias claimed",
+        "alias completed",
         "",
     ];
     let word = prop_oneof![
@@ -84,8 +87,10 @@ fn words() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(kind, rest)| {
             let bulk = |word: &str| format!("${}\r\n{word}\r\n", word.len());
             let rest: String = rest.iter().map(|word| bulk(word)).collect();
-            let count = 1 + rest.matches("\r\n").count() / 2;
-            format!("*{count}\r\n{}{rest}", bulk(kind)).into_bytes()
+            let kind = kind.split(' ').map(bulk).collect::<String>();
+            let words = kind + &rest;
+            let count = words.matches("\r\n").count() / 2;
+            format!("*{count}\r\n{words}").into_bytes()
         })
 }
 
