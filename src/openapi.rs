@@ -90,7 +90,7 @@ impl IntoResponses for IetfProblems {
 }
 
 /// What a client can do something about, see [`Problem`].
-const DOCUMENTED: [Problem; 8] = [
+const DOCUMENTED: [Problem; 9] = [
     Problem::KeyMissing,
     Problem::KeyInvalid,
     Problem::PayloadUnusable,
@@ -98,6 +98,7 @@ const DOCUMENTED: [Problem; 8] = [
     Problem::KeyReused,
     Problem::OutcomeUnknown,
     Problem::ResponseNotRetained,
+    Problem::TooManyInFlight,
     Problem::StoreUnavailable,
 ];
 
@@ -127,6 +128,7 @@ fn response(status: u16, problems: &[Problem]) -> Response {
     // Where a retry of the same request may help.
     let retried = [
         StatusCode::CONFLICT.as_u16(),
+        StatusCode::TOO_MANY_REQUESTS.as_u16(),
         StatusCode::SERVICE_UNAVAILABLE.as_u16(),
     ];
     if !retried.contains(&status) {
@@ -160,4 +162,5 @@ fn document() -> ObjectBuilder {
         .required("retryable")
         .property("retry_after_ms", number())
         .property("original_status", number())
+        .property("limit", text())
 }

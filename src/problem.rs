@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use idem_core::Limit;
 use serde::Serialize;
 
 /// What idem answers instead of the handler. The names are stable: the
@@ -39,6 +40,8 @@ pub enum Problem {
     /// 503: the handler ran in a transaction that has not committed, or the database
     /// went away before it said whether it had.
     NotCommitted,
+    /// 429: the caller's scope is at a [limit](idem_core::Limits); the handler did not run.
+    TooManyInFlight,
     /// 503: the store did not take the claim; the handler did not run.
     StoreUnavailable,
     /// 500: the service is set up wrongly.
@@ -62,6 +65,7 @@ impl Problem {
             Self::ExecutionFailed => "execution-failed",
             Self::RecordUnreadable => "record-unreadable",
             Self::NotCommitted => "not-committed",
+            Self::TooManyInFlight => "too-many-in-flight",
             Self::StoreUnavailable => "store-unavailable",
             Self::Misconfigured => "misconfigured",
         }
@@ -76,6 +80,7 @@ impl Problem {
                 | Self::ExecutionFailed
                 | Self::RecordUnreadable
                 | Self::NotCommitted
+                | Self::TooManyInFlight
                 | Self::StoreUnavailable
         )
     }
@@ -89,6 +94,7 @@ impl Problem {
             | Self::KeyReused
             | Self::OutcomeUnknown
             | Self::ResponseNotRetained => StatusCode::CONFLICT,
+            Self::TooManyInFlight => StatusCode::TOO_MANY_REQUESTS,
             Self::ExecutionFailed | Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
             Self::RecordUnreadable | Self::NotCommitted | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -110,6 +116,7 @@ impl Problem {
             Self::ExecutionFailed => "The request failed unexpectedly",
             Self::RecordUnreadable => "The recorded response cannot be read",
             Self::NotCommitted => "The request was not committed",
+            Self::TooManyInFlight => "The caller has too much in flight or stored",
             Self::StoreUnavailable => "Idempotency cannot be guaranteed now",
             Self::Misconfigured => "The service is misconfigured",
         }
@@ -155,6 +162,10 @@ impl Problem {
                 "The database has not confirmed the request. Retry with the same key: it takes effect \
                  once, or its response is there."
             }
+            Self::TooManyInFlight => {
+                "The caller is at the limit that `limit` names. Nothing was executed. Retry later with \
+                 the same key; requests that were answered before still get their response."
+            }
             Self::StoreUnavailable => "Nothing was executed. Retry later with the same key.",
             Self::Misconfigured => "Nothing was executed. Contact the operator of this service.",
         }
@@ -178,6 +189,7 @@ pub(crate) struct Report<'a> {
     detail: Option<String>,
     retry_after: Option<Duration>,
     original_status: Option<u16>,
+    limit: Option<Limit>,
 }
 
 #[derive(Serialize)]
@@ -192,6 +204,8 @@ struct Document<'a> {
     retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     original_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'static str>,
 }
 
 impl Problems {
@@ -203,6 +217,7 @@ impl Problems {
             detail: None,
             retry_after: None,
             original_status: None,
+            limit: None,
         }
     }
 }
@@ -227,6 +242,11 @@ impl Report<'_> {
         self.original_status = Some(status);
         self
     }
+
+    pub(crate) const fn limit(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
+        self
+    }
 }
 
 impl IntoResponse for Report<'_> {
@@ -241,6 +261,7 @@ impl IntoResponse for Report<'_> {
                 .retry_after
                 .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
             original_status: self.original_status,
+            limit: self.limit.map(Limit::name),
         };
         // Strings and numbers: there is nothing in it that JSON cannot hold.
         let body = serde_json::to_vec(&document).unwrap_or_default();

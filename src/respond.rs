@@ -127,6 +127,12 @@ impl Answering {
                 .report(Problem::NotCommitted)
                 .retry_after(RETRY_AFTER)
                 .into_response(),
+            Execution::Limited { limit, retry_after } => shared
+                .problems
+                .report(Problem::TooManyInFlight)
+                .limit(limit)
+                .retry_after(retry_after)
+                .into_response(),
             Execution::StoreFailed(_) => shared
                 .problems
                 .report(Problem::StoreUnavailable)

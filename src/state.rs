@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Response, request::Parts};
 use idem_core::{
-    Drained, Once, OnceError, Operation, Overrides, Policy, Runtime, RuntimeBuilder, Scope, Store,
-    StoreError,
+    Drained, Limits, Once, OnceError, Operation, Overrides, Policy, Runtime, RuntimeBuilder, Scope,
+    Store, StoreError,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -260,6 +260,25 @@ impl IdempotencyBuilder {
     /// The defaults for handlers that do not say otherwise.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.runtime = self.runtime.policy(policy);
+        self
+    }
+
+    /// How much one scope (one user, one tenant) may have in flight and stored, see
+    /// [`Limits`]; beyond it a request that would run the handler is answered with 429
+    /// [`too-many-in-flight`](crate::Problem::TooManyInFlight), and a retry as ever.
+    /// Nothing is limited by default.
+    ///
+    /// ```
+    /// use idem_axum::{Idempotency, Limits, MemoryStore};
+    ///
+    /// let builder = Idempotency::builder(MemoryStore::new()).limits(Limits {
+    ///     live_claims: Some(16),
+    ///     stored_bytes: Some(64 << 20),
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.runtime = self.runtime.limits(limits);
         self
     }
 

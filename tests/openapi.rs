@@ -93,8 +93,8 @@ fn the_key_is_a_required_header() {
 #[test]
 fn idems_own_answers_are_problem_documents() {
     let operation = operation("/plain");
-    assert_eq!(statuses(&operation), ["400", "409", "503"]);
-    for status in ["400", "409", "503"] {
+    assert_eq!(statuses(&operation), ["400", "409", "429", "503"]);
+    for status in ["400", "409", "429", "503"] {
         let content = &operation["responses"][status]["content"];
         let schema = &content["application/problem+json"]["schema"];
         let required = schema["required"].as_array().unwrap();
@@ -103,6 +103,8 @@ fn idems_own_answers_are_problem_documents() {
             assert!(schema["properties"][member].is_object());
         }
     }
+    let limited = &operation["responses"]["429"];
+    assert!(limited["headers"]["Retry-After"].is_object());
     let conflict = &operation["responses"]["409"];
     assert!(conflict["headers"]["Retry-After"].is_object());
     let description = conflict["description"].as_str().unwrap();
@@ -114,7 +116,7 @@ fn idems_own_answers_are_problem_documents() {
 #[test]
 fn what_the_author_says_stays_and_comes_first() {
     let operation = operation("/said/{id}");
-    assert_eq!(statuses(&operation), ["200", "400", "409", "503"]);
+    assert_eq!(statuses(&operation), ["200", "400", "409", "429", "503"]);
     assert_eq!(
         operation["responses"]["409"]["description"],
         "sold out, or one of idem's"
@@ -131,7 +133,10 @@ fn what_the_author_says_stays_and_comes_first() {
 #[test]
 fn a_reused_key_is_422_where_the_handler_says_so() {
     let operation = operation("/ietf");
-    assert_eq!(statuses(&operation), ["200", "400", "409", "422", "503"]);
+    assert_eq!(
+        statuses(&operation),
+        ["200", "400", "409", "422", "429", "503"]
+    );
     let header = header(&operation).unwrap();
     assert_eq!(header["name"], "X-Request-Id");
     assert_eq!(header["required"], true);
@@ -143,7 +148,7 @@ fn a_reused_key_is_422_where_the_handler_says_so() {
 fn a_key_from_the_payload_is_no_header() {
     let operation = operation("/webhook");
     assert_eq!(header(&operation), None);
-    assert_eq!(statuses(&operation), ["400", "409", "503"]);
+    assert_eq!(statuses(&operation), ["400", "409", "429", "503"]);
 }
 
 #[test]

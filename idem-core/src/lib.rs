@@ -41,7 +41,7 @@
 //!
 //! | name | kind | labels | what it counts |
 //! | --- | --- | --- | --- |
-//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `not_committed`, `stopped`, `store_failed`, `unprotected`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
+//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `not_committed`, `stopped`, `store_failed`, `unprotected`, `limited_live_claims`, `limited_stored_bytes`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
 //! | `idem_store_duration_seconds` | histogram | `verb`, `result` | one try of a store command, `ok` or `error` |
 //! | `idem_in_flight` | gauge | `operation` | calls being served now |
 //! | `idem_heartbeats_total` | counter | `result` | renewals: `renewed`, `fenced`, `failed` |
@@ -57,6 +57,7 @@ mod claim;
 mod clock;
 pub mod fingerprint;
 mod key;
+mod limits;
 #[cfg(feature = "memory")]
 mod memory;
 mod once;
@@ -85,6 +86,7 @@ pub use self::{
     },
     fingerprint::{Fingerprint, FingerprintBuilder, FingerprintError},
     key::{IdempotencyKey, KeyError, MAX_KEY_BYTES},
+    limits::{Limit, Limits, SLOT_BYTES, ScopeTag, Spent},
     once::{Once, OnceError},
     operation::Operation,
     policy::{MAX_TTL, OnStoreError, Overrides, Policy, PolicyError, Settings},

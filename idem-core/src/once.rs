@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Call, Execution, FingerprintBuilder, FingerprintError, Finish, IdempotencyKey, KeyError,
+    Call, Execution, FingerprintBuilder, FingerprintError, Finish, IdempotencyKey, KeyError, Limit,
     Operation, Overrides, PolicyError, Replay, Runtime, Scope, Steps, Stop, StoreError, Stored,
     TransactionHandle, Worked, Writes,
     record::{Record, RecordError},
@@ -207,6 +207,17 @@ pub enum OnceError<E> {
     /// An earlier execution fell silent, and nobody knows how far it came.
     #[error("an earlier execution ended without an outcome; an operator has to resolve it")]
     OutcomeUnknown,
+    /// The scope is at a limit: the work did not run, see [`Limits`](crate::Limits).
+    #[error(
+        "the work did not run because its scope is at its limit of {}; try again in {retry_after:?}",
+        limit.name()
+    )]
+    Limited {
+        /// Which one.
+        limit: Limit,
+        /// When to come again.
+        retry_after: Duration,
+    },
     /// The store did not take the claim: the work did not run.
     #[error("the work did not run because the store failed")]
     Store(#[from] StoreError),
@@ -247,6 +258,7 @@ impl<E> OnceError<E> {
             Self::Work(_)
             | Self::Panicked
             | Self::InProgress { .. }
+            | Self::Limited { .. }
             | Self::NotCommitted(_)
             | Self::Stopped(Stop::Store) => true,
             Self::Store(error) => !matches!(error, StoreError::Corrupt { .. }),
@@ -290,6 +302,7 @@ fn answer<T: DeserializeOwned, E>(
         Execution::OutcomeUnknown => Err(OnceError::OutcomeUnknown),
         Execution::Panicked => Err(OnceError::Panicked),
         Execution::Stopped(stop) => Err(OnceError::Stopped(stop)),
+        Execution::Limited { limit, retry_after } => Err(OnceError::Limited { limit, retry_after }),
         Execution::StoreFailed(error) => Err(OnceError::Store(error)),
         Execution::NotCommitted(error) => Err(OnceError::NotCommitted(error)),
     }

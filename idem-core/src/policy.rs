@@ -188,6 +188,21 @@ pub enum PolicyError {
         /// Why it cannot.
         reason: &'static str,
     },
+    /// [`Limits`](crate::Limits) that let nothing run.
+    #[error("the limit of {limit} is 0, so nothing would ever run; leave it out for no limit")]
+    ZeroLimit {
+        /// `"live-claims"` or `"stored-bytes"`.
+        limit: &'static str,
+    },
+    /// What a scope stores is to be limited, and the store cannot count it.
+    #[error(
+        "stored_bytes is limited, and the runtime's store, `{store}`, keeps no meters; implement \
+         `Store::spend` and `Store::meters` for it, or leave the limit out"
+    )]
+    Unmetered {
+        /// The store's type.
+        store: &'static str,
+    },
 }
 
 #[cfg(test)]

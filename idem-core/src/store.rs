@@ -5,8 +5,8 @@ use std::{error::Error as StdError, future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Checkpoint, Claim, ClaimRequest, Fence, Fingerprint, Grant, OwnerId, Renewal, Retention, Slot,
-    Transactions, Written,
+    Checkpoint, Claim, ClaimRequest, Fence, Fingerprint, Grant, OwnerId, Renewal, Retention,
+    ScopeTag, Slot, Spent, Transactions, Written,
 };
 
 /// Where slots are kept.
@@ -164,6 +164,36 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] says why it cannot.
     fn health(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Whether it keeps meters: [`spend`](Self::spend) is there. Not, unless it says so.
+    fn meters(&self) -> bool {
+        false
+    }
+
+    /// Adds `bytes` to the meter of a scope, for [`Limits`](crate::Limits). A meter is
+    /// no slot: it is not listed, and keeps a sum and nothing else.
+    ///
+    /// The first of a window starts it at `bytes`, and it ends `window` later. One
+    /// that comes with a longer window lengthens it to that length, counted from
+    /// its start; a shorter one changes nothing of it. A meter whose window has ended
+    /// is as good as absent.
+    ///
+    /// The one verb that is *not* repeatable: sent twice it counts twice. Nothing
+    /// but a limit depends on it, so it need not be as durable as a slot.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> impl Future<Output = Result<Spent, StoreError>> + Send {
+        let _ = (tag, bytes, window);
+        std::future::ready(Err(StoreError::Refused {
+            reason: "it keeps no meters".to_owned(),
+        }))
+    }
+
     /// The store's transactions, if its database can hold the work's own writes,
     /// see [`Transactional`](crate::Transactional). None, unless it says so.
     fn transactions(&self) -> Option<Transactions> {
@@ -251,6 +281,19 @@ impl<S: Store> Store for Arc<S> {
 
     fn health(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         S::health(self)
+    }
+
+    fn meters(&self) -> bool {
+        S::meters(self)
+    }
+
+    fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> impl Future<Output = Result<Spent, StoreError>> + Send {
+        S::spend(self, tag, bytes, window)
     }
 
     fn transactions(&self) -> Option<Transactions> {

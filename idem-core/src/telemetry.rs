@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Span;
 
-use crate::{Call, Execution, Operation, Runtime, Slot, Stored};
+use crate::{Call, Execution, Limit, Operation, Runtime, Slot, Stored};
 
 /// A verb of the store, as a label.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,7 @@ pub(crate) enum Verb {
     List,
     Resolve,
     Health,
+    Spend,
     Begin,
     Conclude,
 }
@@ -35,6 +36,7 @@ impl Verb {
             Self::List => "list",
             Self::Resolve => "resolve",
             Self::Health => "health",
+            Self::Spend => "spend",
             Self::Begin => "begin",
             Self::Conclude => "conclude",
         }
@@ -164,6 +166,14 @@ const fn outcome<A>(execution: &Execution<A>) -> &'static str {
         Execution::Panicked => "panicked",
         Execution::NotCommitted(_) => "not_committed",
         Execution::Stopped(_) => "stopped",
+        Execution::Limited {
+            limit: Limit::LiveClaims,
+            ..
+        } => "limited_live_claims",
+        Execution::Limited {
+            limit: Limit::StoredBytes,
+            ..
+        } => "limited_stored_bytes",
         Execution::StoreFailed(_) => "store_failed",
     }
 }

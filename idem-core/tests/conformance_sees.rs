@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{
-    Alias, Checkpoint, Claim, ClaimRequest, Claimed, Fence, Fingerprint, Grant, ListQuery,
+    Alias, Checkpoint, Claim, ClaimRequest, Claimed, Fence, Fingerprint, Grant, Limits, ListQuery,
     MemoryStore, OnCrash, OwnerId, Page, PolicyError, Resolution, Resolved, Retention, Runtime,
-    Slot, SlotView, Store, StoreError, Under, Written,
+    ScopeTag, Slot, SlotView, Spent, Store, StoreError, Under, Written,
     testing::{TestClock, conformance::*},
 };
 
@@ -59,6 +59,20 @@ enum Flaw {
     AliasFirst,
     /// It has no claims by two names, and says so.
     RefusesAlias,
+    /// It keeps no meters, which is no flaw: who needs them is told.
+    NoMeters,
+    /// A meter shows the last that was spent.
+    NoSum,
+    /// Everybody's meter is one.
+    OneMeter,
+    /// A meter never ends.
+    NoReset,
+    /// Each that is spent puts the end off.
+    SlidingWindow,
+    /// The first window is the window.
+    FirstWindow,
+    /// Get, then set.
+    LostSums,
 }
 
 struct Flawed {
@@ -213,6 +227,52 @@ impl Store for Flawed {
         self.has(Flaw::RefusesAlias)
             .then_some("it has one slot a server")
     }
+
+    fn meters(&self) -> bool {
+        !self.has(Flaw::NoMeters)
+    }
+
+    async fn spend(
+        &self,
+        mut tag: ScopeTag,
+        bytes: u64,
+        mut window: Duration,
+    ) -> Result<Spent, StoreError> {
+        match self.flaw {
+            Flaw::OneMeter => tag = ScopeTag::from_bytes([0; 16]),
+            Flaw::NoReset => window = LONG,
+            Flaw::FirstWindow => {
+                let before = self.store.spend(tag, 0, Duration::ZERO).await?;
+                if !before.resets_in.is_zero() {
+                    window = before.resets_in;
+                }
+            }
+            Flaw::SlidingWindow => {
+                let before = self.store.spend(tag, 0, Duration::ZERO).await?;
+                let spent = self.store.spend(tag, bytes, LONG).await?;
+                return Ok(Spent {
+                    resets_in: window,
+                    total: spent.total.max(before.total),
+                });
+            }
+            Flaw::LostSums => {
+                let before = self.store.spend(tag, 0, window).await?;
+                tokio::task::yield_now().await;
+                let now = self.store.spend(tag, 0, window).await?;
+                let lost = now.total - before.total;
+                return self
+                    .store
+                    .spend(tag, bytes.saturating_sub(lost), window)
+                    .await;
+            }
+            _ => {}
+        }
+        let mut spent = self.store.spend(tag, bytes, window).await?;
+        if self.has(Flaw::NoSum) {
+            spent.total = bytes;
+        }
+        Ok(spent)
+    }
 }
 
 fn subject(flaw: Flaw) -> Subject<Flawed> {
@@ -258,6 +318,30 @@ async fn all_at_once_they_hold_or_each_that_does_not_is_named() {
         "{said}"
     );
     assert!(!said.contains("an_absent_slot_is_claimed"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_without_meters_is_a_store_and_cannot_limit_what_is_stored() {
+    every_behaviour(|| async { subject(Flaw::NoMeters) }).await;
+    let store = || Flawed {
+        store: MemoryStore::new(),
+        flaw: Flaw::NoMeters,
+    };
+    let limits = Limits {
+        live_claims: Some(1),
+        stored_bytes: None,
+    };
+    Runtime::builder(store()).limits(limits).build().unwrap();
+    let limits = Limits {
+        stored_bytes: Some(1),
+        ..limits
+    };
+    let error = Runtime::builder(store())
+        .limits(limits)
+        .build()
+        .unwrap_err();
+    assert!(error.to_string().contains("Store::spend"), "{error}");
+    assert!(matches!(error, PolicyError::Unmetered { store } if store.ends_with("Flawed")));
 }
 
 macro_rules! each_flaw_is_seen {
@@ -337,4 +421,10 @@ each_flaw_is_seen! {
     AliasFirst: of_two_slots_one_that_is_taken_keeps_the_other_from_running;
     NoFingerprint: another_fingerprint_is_a_mismatch_under_the_alias_too;
     NoExpiry: an_alias_that_is_deleted_is_absent;
+    NoSum: what_is_spent_adds_up;
+    OneMeter: meters_do_not_see_each_other;
+    NoReset: a_meter_starts_anew_after_its_window;
+    SlidingWindow: a_meter_starts_anew_after_its_window;
+    FirstWindow: the_longest_window_counts;
+    LostSums: what_many_spend_at_once_adds_up;
 }

@@ -12,7 +12,7 @@ use std::{
 
 use common::{LAPSE, LEASE, Node, PATIENCE, ran};
 use idem_core::{
-    Execution, OnStoreError, Operation, Overrides, Refusal,
+    Execution, Limits, OnStoreError, Operation, Overrides, Refusal,
     testing::{ChaosStore, Fault, Verb},
 };
 use metrics_util::{
@@ -211,6 +211,40 @@ impl Write for Log {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_because_of_a_limit_is_counted_by_the_limit() {
+    let numbers = Numbers::record();
+    let limits = Limits {
+        live_claims: Some(1),
+        stored_bytes: Some(1),
+    };
+    let node = Node::built(ChaosStore::new(Arc::default()), |builder| {
+        builder.limits(limits)
+    });
+    let slow = tokio::spawn(node.pay_slowly("slow", Duration::from_secs(1)));
+    sleep(Duration::from_millis(1)).await;
+    node.pay("more").await;
+    node.store.plan().next(Verb::Spend, Fault::Refuse);
+    ran(&slow.await.unwrap());
+    ran(&node.pay("more").await);
+    node.pay("even more").await;
+    let seen = numbers.look();
+    for (name, count) in [
+        (
+            "idem_requests_total{operation=pay,outcome=limited_live_claims}",
+            1.0,
+        ),
+        (
+            "idem_requests_total{operation=pay,outcome=limited_stored_bytes}",
+            1.0,
+        ),
+        ("idem_store_duration_seconds{verb=spend,result=error}", 1.0),
+        ("idem_store_duration_seconds{verb=spend,result=ok}", 1.0),
+    ] {
+        assert_eq!(seen.get(name), Some(&count), "{name}: {seen:?}");
     }
 }
 

@@ -1,6 +1,10 @@
 //! How a store is set up.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use sqlx::{
     Connection, PgConnection, PgPool,
@@ -207,6 +211,7 @@ impl PostgresStoreBuilder {
             verbs,
             transactions,
             isolation: self.isolation,
+            is_metered: AtomicBool::new(false),
         });
         if let Some(reap) = self.reap {
             reaper::start(&inner, reap);

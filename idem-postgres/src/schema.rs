@@ -9,9 +9,10 @@ use crate::SetupError;
 
 /// What made the tables what they are, oldest first. A table is as old as the
 /// number of those that it has seen.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/1_slots.sql"),
     include_str!("migrations/2_vacuum.sql"),
+    include_str!("migrations/3_meters.sql"),
 ];
 
 /// The version that this build makes and works with.
@@ -27,6 +28,7 @@ pub(crate) struct Names {
     schema: String,
     table: String,
     slots: String,
+    meters: String,
     versions: String,
 }
 
@@ -35,6 +37,7 @@ impl Names {
         let (schema, table) = (checked_name(schema)?, checked_name(table)?);
         Ok(Self {
             slots: format!("\"{schema}\".\"{table}\""),
+            meters: format!("\"{schema}\".\"{table}_meters\""),
             versions: format!("\"{schema}\".\"{table}_version\""),
             schema: schema.to_owned(),
             table: table.to_owned(),
@@ -44,6 +47,11 @@ impl Names {
     /// The table of the slots, as a statement names it.
     pub(crate) fn slots(&self) -> &str {
         &self.slots
+    }
+
+    /// The table of what scopes have stored.
+    pub(crate) fn meters(&self) -> &str {
+        &self.meters
     }
 }
 
@@ -122,6 +130,7 @@ pub(crate) async fn migrate(pool: &PgPool, names: &Names, target: i32) -> Result
         schema,
         table,
         slots,
+        meters,
         versions,
     } = names;
     let mut done = match found(&mut transaction, names).await? {
@@ -161,6 +170,7 @@ pub(crate) async fn migrate(pool: &PgPool, names: &Names, target: i32) -> Result
         }
         let migration = migration
             .replace("{slots}", slots)
+            .replace("{meters}", meters)
             .replace("{table}", table);
         raw_sql(AssertSqlSafe(migration))
             .execute(&mut *transaction)

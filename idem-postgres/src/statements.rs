@@ -20,6 +20,7 @@ impl Statement {
     fn new(text: &str, names: &Names) -> Self {
         let text = text
             .replace("{slots}", names.slots())
+            .replace("{meters}", names.meters())
             .replace("{columns}", COLUMNS);
         Self(text.into())
     }
@@ -45,6 +46,8 @@ pub(crate) struct Statements {
     pub(crate) list: Statement,
     pub(crate) resolve: Statement,
     pub(crate) reap: Statement,
+    pub(crate) spend: Statement,
+    pub(crate) reap_meters: Statement,
 }
 
 impl Statements {
@@ -64,6 +67,8 @@ impl Statements {
             list: statement(include_str!("sql/list.sql")),
             resolve: statement(include_str!("sql/resolve.sql")),
             reap: statement(include_str!("sql/reap.sql")),
+            spend: statement(include_str!("sql/spend.sql")),
+            reap_meters: statement(include_str!("sql/reap_meters.sql")),
         }
     }
 }

@@ -1,14 +1,21 @@
 //! The verbs: one statement and one round trip each.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use idem_core::{
     Alias, Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page,
-    Renewal, Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions,
-    Under, Written,
+    Renewal, Resolution, Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError,
+    Transactions, Under, Written,
 };
-use idem_sql::{Leased, SlotRow, fence_number, kind_name, micros, page, slot_of};
+use idem_sql::{Leased, SlotRow, fence_number, kind_name, micros, page, slot_of, spent};
 use sqlx::{
     AssertSqlSafe, PgConnection, PgPool, Postgres, Row,
     postgres::{PgArguments, PgConnectOptions, PgRow},
@@ -54,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) verbs: PgPool,
     pub(crate) transactions: PgPool,
     pub(crate) isolation: Isolation,
+    /// Whether this process has told any meter.
+    pub(crate) is_metered: AtomicBool,
 }
 
 type Asked<'a> = Query<'a, Postgres, PgArguments>;
@@ -93,9 +102,9 @@ impl PostgresStore {
         schema::migrate(&self.inner.verbs, &self.inner.names, version).await
     }
 
-    /// Deletes expired rows, `rows` of them at the most, in one statement. The
-    /// answer is how many: if it is `rows`, there may be more. What another node is
-    /// deleting is left to it.
+    /// Deletes expired rows, `rows` of them at the most, in one statement (and one more
+    /// for the meters of scopes, where they are limited). The answer is how many: if it
+    /// is `rows`, there may be more. What another node is deleting is left to it.
     ///
     /// The store does this by itself, unless it is built
     /// [`without_reaper`](PostgresStoreBuilder::without_reaper).
@@ -148,7 +157,14 @@ impl Inner {
 
     pub(crate) async fn reap(&self, rows: u32) -> Result<u64, StoreError> {
         let asked = query(&self.statements.reap).bind(i64::from(rows));
-        self.change(asked).await
+        let slots = self.change(asked).await?;
+        // Where no scope is limited, nothing is asked for.
+        if !self.is_metered.load(Relaxed) {
+            return Ok(slots);
+        }
+        let left = i64::from(rows).saturating_sub_unsigned(slots).max(0);
+        let asked = query(&self.statements.reap_meters).bind(left);
+        Ok(slots + self.change(asked).await?)
     }
 }
 
@@ -493,6 +509,28 @@ impl Store for PostgresStore {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    fn meters(&self) -> bool {
+        true
+    }
+
+    async fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> Result<Spent, StoreError> {
+        self.inner.is_metered.store(true, Relaxed);
+        let asked = query(&self.inner.statements.spend)
+            .bind(tag.as_bytes().to_vec())
+            .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+            .bind(micros(window));
+        let row = self.inner.row(asked).await?;
+        row.map(|row| Ok(spent(row.try_get("total")?, row.try_get("resets_in")?)))
+            .transpose()
+            .map_err(of_statement)?
+            .ok_or_else(|| of_statement(sqlx::Error::RowNotFound))
     }
 
     fn transactions(&self) -> Option<Transactions> {

@@ -59,7 +59,7 @@ async fn ten_nodes_migrate_an_empty_database_at_once() {
         for node in join_all(nodes).await {
             node.unwrap();
         }
-        assert_eq!(version(&mut connection(&url).await).await, 2);
+        assert_eq!(version(&mut connection(&url).await).await, 3);
     }
 }
 
@@ -87,7 +87,7 @@ async fn an_older_schema_works_and_is_brought_up_to_date_with_its_rows() {
     let slot = common::claim_and_complete(&store, [1; 32]).await;
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
-    assert_eq!(version(&mut connection).await, 2);
+    assert_eq!(version(&mut connection).await, 3);
     assert!(store.inspect(slot).await.unwrap().is_some());
     let tuned: Option<Vec<String>> =
         sqlx::query_scalar("SELECT reloptions FROM pg_class WHERE oid = 'idem.slots'::regclass")
@@ -111,7 +111,7 @@ async fn a_newer_schema_is_used_as_far_as_it_says_that_it_may_be() {
 
     run(
         &mut connection,
-        "UPDATE idem.slots_version SET version = 99, works_with = 2",
+        "UPDATE idem.slots_version SET version = 99, works_with = 3",
     )
     .await;
     let old = PostgresStore::connect(&url).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_newer_schema_is_used_as_far_as_it_says_that_it_may_be() {
 
     run(
         &mut connection,
-        "UPDATE idem.slots_version SET works_with = 3",
+        "UPDATE idem.slots_version SET works_with = 4",
     )
     .await;
     for refused in [
@@ -134,7 +134,7 @@ async fn a_newer_schema_is_used_as_far_as_it_says_that_it_may_be() {
                 error,
                 SetupError::Newer {
                     found: 99,
-                    known: 2,
+                    known: 3,
                     ..
                 }
             ),

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use idem_core::{Claim, OnCrash, Retention, Slot, Store};
+use idem_core::{Claim, OnCrash, Retention, ScopeTag, Slot, Store};
 use idem_postgres::PostgresStore;
 use idem_servers::{Postgres, until};
 
@@ -198,4 +198,31 @@ async fn under_load_with_a_short_ttl_the_table_reaches_a_plateau() {
     let last = sizes[sizes.len() - 1];
     assert!(last < 3 * sizes[0], "{sizes:?}");
     until("all are deleted", || async { rows(&store).await == 0 }).await;
+}
+
+#[tokio::test]
+async fn meters_whose_window_has_ended_are_deleted_too() {
+    let server = Postgres::start().await;
+    let store = idle(&server).await;
+    let tag = |byte| ScopeTag::from_bytes([byte; 16]);
+    let meters = async || -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM idem.slots_meters")
+            .fetch_one(store.pool())
+            .await
+            .unwrap()
+    };
+    expired(&store, 5).await;
+    for byte in 1..=5 {
+        let ended = store.spend(tag(byte), 1, Duration::ZERO).await;
+        assert_eq!(ended.unwrap().total, 1);
+    }
+    let minute = Duration::from_secs(60);
+    store.spend(tag(6), 1, minute).await.unwrap();
+    // Slots first, and no more rows at once than it is told.
+    assert_eq!(store.reap(7).await.unwrap(), 7);
+    assert_eq!((rows(&store).await, meters().await), (0, 4));
+    assert_eq!(store.reap(7).await.unwrap(), 3);
+    assert_eq!(store.reap(7).await.unwrap(), 0);
+    assert_eq!(meters().await, 1);
+    assert_eq!(store.spend(tag(6), 1, minute).await.unwrap().total, 2);
 }

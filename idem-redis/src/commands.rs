@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use idem_core::{Slot, StoreError};
+use idem_core::{ScopeTag, Slot, StoreError};
 use redis::{Cmd, ServerErrorKind, Value};
 
 use crate::{
@@ -72,6 +72,28 @@ impl Commands {
         let (key, another) = (key_of(slot), call.another.as_ref().map(key_of));
         let keys = (key.as_str(), another.as_deref());
         let hint = usize::from(slot.as_bytes()[0]);
+        self.call_at(Some(slot), keys, hint, call).await
+    }
+
+    /// Calls a script on the meter of a scope.
+    pub(crate) async fn call_meter(
+        &self,
+        tag: &ScopeTag,
+        call: Call<'_>,
+    ) -> Result<Reply, StoreError> {
+        // No slot's key, which is longer and has nothing but digits.
+        let key = format!("{}spent:{}", self.prefix, hex(tag.as_bytes()));
+        let hint = usize::from(tag.as_bytes()[0]);
+        self.call_at(None, (&key, None), hint, call).await
+    }
+
+    async fn call_at(
+        &self,
+        slot: Option<&Slot>,
+        keys: (&str, Option<&str>),
+        hint: usize,
+        call: Call<'_>,
+    ) -> Result<Reply, StoreError> {
         let sent = AtomicBool::new(false);
         let calling = self.follow(slot, keys, hint, &call, &sent);
         match tokio::time::timeout(self.deadline, calling).await {
@@ -88,7 +110,7 @@ impl Commands {
     /// the script, has done nothing, so nothing is ever applied twice by this.
     async fn follow(
         &self,
-        slot: &Slot,
+        slot: Option<&Slot>,
         (key, another): (&str, Option<&str>),
         hint: usize,
         call: &Call<'_>,
@@ -122,7 +144,9 @@ impl Commands {
                 by = By::Text;
                 continue;
             }
-            if error::is_wrong_type(&error) {
+            if let Some(slot) = slot
+                && error::is_wrong_type(&error)
+            {
                 return Err(corrupt(*slot, LayoutError::WrongType));
             }
             let moved = error.kind() == Some(ServerErrorKind::Moved);

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Claimed, Fence, Resolved, Slot, SlotView, StoreError, Under,
-    Written,
+    Checkpoint, Claim, ClaimRequest, Claimed, Fence, Resolved, Slot, SlotView, Spent, StoreError,
+    Under, Written,
 };
 use redis::Value;
 
@@ -188,4 +188,24 @@ pub(crate) fn view(slot: Slot, reply: Reply) -> Result<Option<SlotView>, StoreEr
         }
         _ => Err(words.strange()),
     }
+}
+
+pub(crate) fn spent(reply: Reply) -> Result<Spent, StoreError> {
+    let Reply { answer, master, .. } = reply;
+    let Answer::Words(words) = &answer else {
+        return Err(strange(&master, "a bare 1".to_owned()));
+    };
+    let word = |word: &Value| match word {
+        Value::BulkString(digits) => std::str::from_utf8(digits).ok().and_then(number),
+        _ => None,
+    };
+    match words[..] {
+        [ref total, ref left] => word(total).zip(word(left)),
+        _ => None,
+    }
+    .map(|(total, left)| Spent {
+        total,
+        resets_in: Duration::from_millis(left),
+    })
+    .ok_or_else(|| strange(&master, format!("{words:.100?}")))
 }

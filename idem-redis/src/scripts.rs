@@ -33,6 +33,7 @@ scripts! {
     RELEASE = "layout" "release";
     RESOLVE = "layout" "resolve";
     INSPECT = "inspect";
+    SPEND = "spend";
     PROBE = "probe";
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use idem_core::{
     Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Renewal, Resolution,
-    Resolved, Retention, Slot, SlotView, Store, StoreError, Under, Written,
+    Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError, Under, Written,
 };
 
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
     list, reply,
     scripts::{self, Script},
 };
+
+/// Beyond it Lua's numbers, and those of their sums, are not whole.
+const MOST_SPENT: u64 = 1 << 50;
 
 /// A store over Redis or Valkey: one server, Sentinel, or Cluster.
 ///
@@ -248,5 +251,29 @@ impl Store for RedisStore {
                 "two slots of a Redis Cluster may be on two servers, and no script looks at both",
             ),
         }
+    }
+
+    fn meters(&self) -> bool {
+        true
+    }
+
+    /// It waits for no replicas: a failover may lose what was counted last.
+    async fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> Result<Spent, StoreError> {
+        let (bytes, window) = (
+            bytes.min(MOST_SPENT).to_string(),
+            millis(window).to_string(),
+        );
+        let call = Call {
+            script: &scripts::SPEND,
+            done: Done::Here,
+            another: None,
+            arguments: &[bytes.as_bytes(), window.as_bytes()],
+        };
+        reply::spent(self.commands.call_meter(&tag, call).await?)
     }
 }

@@ -20,7 +20,7 @@ mod tx;
 pub use self::{
     connection::Leased,
     name::{NameError, checked_name},
-    row::{SlotRow, State, fence_number, kind_name, micros, page, slot_of},
+    row::{SlotRow, State, fence_number, kind_name, micros, page, slot_of, spent},
     transaction::OpenTransaction,
     tx::{Tx, TxDatabase},
 };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use idem_core::{
     Checkpoint, Claim, ClaimRequest, Claimed, Completed, Cursor, Fence, Fingerprint, Found,
-    OnCrash, OwnerId, Page, Resolved, Slot, SlotState, SlotView, StateKind, StoreError, Under,
+    OnCrash, OwnerId, Page, Resolved, Slot, SlotState, SlotView, Spent, StateKind, StoreError,
+    Under,
 };
 
 /// The state's number in a row.
@@ -282,4 +283,13 @@ pub fn slot_of(bytes: Vec<u8>) -> Result<Slot, StoreError> {
 pub fn micros(duration: Duration) -> i64 {
     const LONGEST: i64 = i64::MAX / 10;
     i64::try_from(duration.as_micros()).map_or(LONGEST, |micros| micros.min(LONGEST))
+}
+
+/// A meter's row: its sum, and the microseconds until its window ends.
+#[must_use]
+pub fn spent(total: i64, resets_in: i64) -> Spent {
+    Spent {
+        total: u64::try_from(total).unwrap_or_default(),
+        resets_in: Duration::from_micros(u64::try_from(resets_in).unwrap_or_default()),
+    }
 }

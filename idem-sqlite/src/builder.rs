@@ -4,7 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io,
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -140,6 +140,7 @@ impl SqliteStoreBuilder {
             readers: pool(options.read_only(true), self.readers),
             writer,
             running: Running::default(),
+            is_metered: AtomicBool::new(false),
         });
         if let Some(every) = self.reap_every {
             reaper::start(&inner, every);

@@ -9,9 +9,10 @@ use crate::SetupError;
 
 /// What made the tables what they are, oldest first. A table is as old as the
 /// number of those that it has seen.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/1_slots.sql"),
     include_str!("migrations/2_reap.sql"),
+    include_str!("migrations/3_meters.sql"),
 ];
 
 /// The version that this build makes and works with.
@@ -26,6 +27,7 @@ const WORKS_WITH: i64 = 1;
 pub(crate) struct Names {
     table: String,
     slots: String,
+    meters: String,
     versions: String,
 }
 
@@ -39,6 +41,7 @@ impl Names {
         }
         Ok(Self {
             slots: format!("\"{table}\""),
+            meters: format!("\"{table}_meters\""),
             versions: format!("\"{table}_version\""),
             table: table.to_owned(),
         })
@@ -47,6 +50,11 @@ impl Names {
     /// The table of the slots, as a statement names it.
     pub(crate) fn slots(&self) -> &str {
         &self.slots
+    }
+
+    /// The table of what scopes have stored.
+    pub(crate) fn meters(&self) -> &str {
+        &self.meters
     }
 }
 
@@ -110,6 +118,7 @@ pub(crate) async fn migrate(
     let Names {
         table,
         slots,
+        meters,
         versions,
     } = names;
     let mut connection = Leased::from(pool).await?;
@@ -144,6 +153,7 @@ pub(crate) async fn migrate(
         }
         let migration = migration
             .replace("{slots}", slots)
+            .replace("{meters}", meters)
             .replace("{table}", table);
         raw_sql(AssertSqlSafe(migration))
             .execute(&mut *transaction)

@@ -21,6 +21,7 @@ impl Statement {
     fn new(text: &str, names: &Names) -> Self {
         let text = text
             .replace("{slots}", names.slots())
+            .replace("{meters}", names.meters())
             .replace("{columns}", COLUMNS)
             .replace("{now}", NOW);
         Self(text.into())
@@ -50,6 +51,8 @@ pub(crate) struct Statements {
     pub(crate) list: Statement,
     pub(crate) resolve: Statement,
     pub(crate) reap: Statement,
+    pub(crate) spend: Statement,
+    pub(crate) reap_meters: Statement,
 }
 
 impl Statements {
@@ -67,6 +70,8 @@ impl Statements {
             list: statement(include_str!("sql/list.sql")),
             resolve: statement(include_str!("sql/resolve.sql")),
             reap: statement(include_str!("sql/reap.sql")),
+            spend: statement(include_str!("sql/spend.sql")),
+            reap_meters: statement(include_str!("sql/reap_meters.sql")),
         }
     }
 }

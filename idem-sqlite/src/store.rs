@@ -1,14 +1,22 @@
 //! The verbs: one statement each, and one to read where nothing is to be written.
 
-use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use idem_core::{
     Alias, Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page,
-    Renewal, Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Transactions,
-    Under, Written,
+    Renewal, Resolution, Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError,
+    Transactions, Under, Written,
 };
-use idem_sql::{Leased, SlotRow, fence_number, kind_name, micros, page, slot_of};
+use idem_sql::{Leased, SlotRow, fence_number, kind_name, micros, page, slot_of, spent};
 use sqlx::{
     QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool,
     query::Query,
@@ -61,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
     pub(crate) running: Running,
+    /// Whether this process has told any meter.
+    pub(crate) is_metered: AtomicBool,
 }
 
 type Asked<'a> = Query<'a, Sqlite, SqliteArguments>;
@@ -142,7 +152,14 @@ impl Inner {
 
     pub(crate) async fn reap(&self, rows: u32) -> Result<u64, StoreError> {
         let asked = sqlx::query(self.statements.reap.sql()).bind(rows);
-        self.change(asked).await
+        let slots = self.change(asked).await?;
+        // Where no scope is limited, nothing is asked for.
+        if !self.is_metered.load(Relaxed) {
+            return Ok(slots);
+        }
+        let left = i64::from(rows).saturating_sub_unsigned(slots).max(0);
+        let asked = sqlx::query(self.statements.reap_meters.sql()).bind(left);
+        Ok(slots + self.change(asked).await?)
     }
 
     /// Which of them are renewed.
@@ -482,6 +499,28 @@ impl Store for SqliteStore {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    fn meters(&self) -> bool {
+        true
+    }
+
+    async fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> Result<Spent, StoreError> {
+        self.inner.is_metered.store(true, Relaxed);
+        let asked = sqlx::query(self.inner.statements.spend.sql())
+            .bind(tag.as_bytes().to_vec())
+            .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+            .bind(millis(window));
+        let row = row_of(&self.inner.writer, asked).await?;
+        row.map(|row| Ok(spent(row.try_get("total")?, row.try_get("resets_in")?)))
+            .transpose()
+            .map_err(of_statement)?
+            .ok_or_else(|| of_statement(sqlx::Error::RowNotFound))
     }
 
     fn transactions(&self) -> Option<Transactions> {

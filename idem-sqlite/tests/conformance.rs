@@ -15,7 +15,7 @@ use bytes::Bytes;
 use common::Place;
 use idem_core::{
     Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Resolution, Resolved,
-    Retention, Slot, SlotView, Store, StoreError, Written,
+    Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError, Written,
     testing::{
         TestClock,
         conformance::{Subject, every_behaviour},
@@ -130,5 +130,18 @@ impl Store for InTurn {
 
     async fn health(&self) -> Result<(), StoreError> {
         self.next().health().await
+    }
+
+    fn meters(&self) -> bool {
+        self.next().meters()
+    }
+
+    async fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> Result<Spent, StoreError> {
+        self.next().spend(tag, bytes, window).await
     }
 }

@@ -70,7 +70,7 @@ async fn of_twenty_processes_that_make_a_new_file_at_once_all_succeed() {
         .await;
         for store in stores {
             let store = store.unwrap().unwrap();
-            assert_eq!(versions(&store).await, (2, 1));
+            assert_eq!(versions(&store).await, (3, 1));
             store.health().await.unwrap();
         }
     }
@@ -115,7 +115,7 @@ async fn older_tables_are_used_and_brought_up_to_date_with_their_rows() {
     place.builder().connect().await.unwrap();
     store.migrate().await.unwrap();
 
-    assert_eq!(versions(&store).await, (2, 1));
+    assert_eq!(versions(&store).await, (3, 1));
     assert_eq!(indexes(&store).await, 1);
     let claim = store.claim(request(1)).await.unwrap();
     assert!(
@@ -138,7 +138,7 @@ async fn newer_tables_that_exclude_this_version_are_refused_with_what_to_do() {
             error,
             SetupError::Newer {
                 found: 99,
-                known: 2,
+                known: 3,
                 ..
             }
         ));

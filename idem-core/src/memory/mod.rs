@@ -2,6 +2,7 @@
 
 mod budget;
 mod entry;
+mod meters;
 mod shard;
 
 use std::{
@@ -13,11 +14,11 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::{budget::Budget, entry::Entry, shard::Shard};
+use self::{budget::Budget, entry::Entry, meters::Meters, shard::Shard};
 use crate::{
     Alias, Checkpoint, Claim, ClaimRequest, Claimed, Cursor, Fence, Found, Grant, ListQuery,
-    OwnerId, Page, Resolution, Resolved, Retention, Slot, SlotView, Store, StoreError, Under,
-    Written,
+    OwnerId, Page, Resolution, Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store,
+    StoreError, Under, Written,
 };
 
 const SHARDS: usize = 64;
@@ -40,6 +41,7 @@ const SHARDS: usize = 64;
 pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
     budget: Budget,
+    meters: Mutex<Meters>,
 }
 
 impl MemoryStore {
@@ -62,6 +64,7 @@ impl MemoryStore {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             budget: Budget::new(max_slots, max_bytes),
+            meters: Mutex::default(),
         }
     }
 
@@ -177,8 +180,8 @@ fn shard_of(slot: &Slot) -> usize {
 }
 
 /// A poisoned lock is taken all the same: no step leaves an entry half changed.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Default for MemoryStore {
@@ -278,6 +281,20 @@ impl Store for MemoryStore {
 
     fn refuses_alias(&self) -> Option<&'static str> {
         None
+    }
+
+    fn meters(&self) -> bool {
+        true
+    }
+
+    async fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> Result<Spent, StoreError> {
+        let now = Instant::now();
+        Ok(lock(&self.meters).spend(tag, bytes, window, now))
     }
 }
 

@@ -4,7 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Inner, commands::Failed, names::Named, rescue::Engaged, waiters::Waiter};
+use super::{
+    Inner,
+    commands::Failed,
+    limits::{Met, Seat},
+    names::Named,
+    rescue::Engaged,
+    waiters::Waiter,
+};
 use crate::{Claim, ClaimRequest, Completed, Grant, Under, backoff::Backoff, clock::after};
 
 /// How often to ask for a slot that another process owns.
@@ -14,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 pub(super) enum Admission<T> {
     Won(T),
     Lost(Rivals),
+    /// Nothing that can be told is there, and the scope may not start anything.
+    Limited(Met),
     StoreFailed(Failed),
 }
 
@@ -26,13 +35,14 @@ pub(super) enum Rivals {
 }
 
 /// Claims the call's slot with `claim`, and waits for it where the call says so.
+/// A scope at its limit is told what is there without a claim.
 /// The execution is engaged while a claim is on its way, and stays so if it is won.
 /// The call stands under the name that was answered from then on.
 pub(super) async fn admit<T, F>(
     inner: &Inner,
     call: &mut Named,
     engaged: &Engaged,
-    claim: impl Fn() -> F,
+    claim: impl Fn(Option<Seat>) -> F,
 ) -> Admission<T>
 where
     F: Future<Output = Result<Result<(T, Under), Claim>, Failed>>,
@@ -41,19 +51,28 @@ where
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut waiter: Option<Waiter> = None;
     loop {
-        engaged.set(true);
-        let claim = match claim().await {
-            Ok(Ok((won, under))) => {
-                call.stands_under(under);
-                return Admission::Won(won);
-            }
-            Ok(Err(claim)) => claim,
-            Err(failed) => {
-                engaged.set(false);
-                return Admission::StoreFailed(failed);
+        let claim = match seated(inner, call).await {
+            Seated::Told(claim) => claim,
+            Seated::Limited(met) => return Admission::Limited(met),
+            Seated::StoreFailed(failed) => return Admission::StoreFailed(failed),
+            Seated::MayClaim(seat) => {
+                engaged.set(true);
+                match claim(seat).await {
+                    Ok(Ok((won, under))) => {
+                        call.stands_under(under);
+                        return Admission::Won(won);
+                    }
+                    Ok(Err(claim)) => {
+                        engaged.set(false);
+                        claim
+                    }
+                    Err(failed) => {
+                        engaged.set(false);
+                        return Admission::StoreFailed(failed);
+                    }
+                }
             }
         };
-        engaged.set(false);
         let lease_left = match claim {
             Claim::Completed(completed) => {
                 call.stands_under(completed.under);
@@ -81,6 +100,30 @@ where
             lapse.min(after(now, backoff.pause()))
         };
         waiter.changed(look_again, give_up).await;
+    }
+}
+
+/// Whether a call may claim its slot.
+enum Seated {
+    MayClaim(Option<Seat>),
+    /// Its scope is at a limit, and this is what the slot has for it.
+    Told(Claim),
+    Limited(Met),
+    StoreFailed(Failed),
+}
+
+async fn seated(inner: &Inner, call: &Named) -> Seated {
+    if let Ok(seat) = inner.enter(call) {
+        return Seated::MayClaim(seat);
+    }
+    match inner.standing(call).await {
+        Ok(Some(claim)) => Seated::Told(claim),
+        Err(failed) => Seated::StoreFailed(failed),
+        // What took the last seat may have been a duplicate's claim, which is over by now.
+        Ok(None) => match inner.enter(call) {
+            Ok(seat) => Seated::MayClaim(seat),
+            Err(met) => Seated::Limited(met),
+        },
     }
 }
 

@@ -139,6 +139,7 @@ async fn protect<A>(
     let won = match admission {
         Admission::Won(won) => won,
         Admission::Lost(rivals) => return rivals.into(),
+        Admission::Limited(met) => return met.into(),
         Admission::StoreFailed(failed) => {
             let error = failed.error;
             tracing::warn!(operation = %call.operation, %error, "refused: the store did not take the claim");
@@ -288,7 +289,10 @@ impl Beside<'_> {
                     stored: Stored::Recorded,
                 };
                 match self.conclude(transaction, complete).await {
-                    Ok(Concluded::Done) => Round::Over(recorded),
+                    Ok(Concluded::Done) => {
+                        hold.count(Some(&record)).await;
+                        Round::Over(recorded)
+                    }
                     Ok(Concluded::Escaped) => Round::Over(Execution::OutcomeUnknown),
                     Ok(Concluded::Fenced) => Round::Over(self.fenced().await),
                     Err(error @ StoreError::Conflict(_)) => Round::GaveWay(error),
@@ -317,7 +321,10 @@ impl Beside<'_> {
         };
         hold.conclude();
         match self.conclude(transaction, release).await {
-            Ok(Concluded::Done) => Round::Over(execution),
+            Ok(Concluded::Done) => {
+                hold.count(None).await;
+                Round::Over(execution)
+            }
             Ok(Concluded::Escaped) => Round::Over(Execution::OutcomeUnknown),
             Ok(Concluded::Fenced) => Round::Over(instead(self.inner, self.call, execution).await),
             // The writes are gone with their transaction. The slot is left.
@@ -370,7 +377,10 @@ impl Beside<'_> {
                         _ => None,
                     }
                 }) {
-                    Ok(Some((kept, _))) if kept == *record => recorded,
+                    Ok(Some((kept, _))) if kept == *record => {
+                        hold.count(Some(record)).await;
+                        recorded
+                    }
                     Ok(Some((record, expired))) => Execution::Replayed(Replay { record, expired }),
                     Ok(None) | Err(_) => recorded_by_another(self.inner, self.call)
                         .await

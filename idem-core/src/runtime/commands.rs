@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::erased::ErasedStore;
 use crate::{
     Begun, Checkpoint, Claim, ClaimRequest, Concluded, Ending, Fence, Grant, ListQuery, OwnerId,
-    Page, Renewal, Resolution, Resolved, Retention, Slot, SlotView, StoreError, Transactions,
-    Written,
+    Page, Renewal, Resolution, Resolved, Retention, ScopeTag, Slot, SlotView, Spent, StoreError,
+    Transactions, Written,
     backoff::Backoff,
     clock::after,
     telemetry::{self, Verb},
@@ -180,6 +180,23 @@ impl Commands {
     pub(crate) async fn health(&self) -> Result<(), StoreError> {
         self.attempt(Verb::Health, self.deadlines.verb, || self.store.health())
             .await
+    }
+
+    pub(crate) fn meters(&self) -> bool {
+        self.store.meters()
+    }
+
+    /// One try, which nobody waits for: sent twice it would count twice.
+    pub(crate) async fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> Result<Spent, StoreError> {
+        self.attempt(Verb::Spend, self.deadlines.verb, || {
+            self.store.spend(tag, bytes, window)
+        })
+        .await
     }
 
     /// How long an answer may be held back until it is recorded.

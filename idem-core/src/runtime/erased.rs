@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Renewal, Resolution,
-    Resolved, Retention, Slot, SlotView, Store, StoreError, Written,
+    Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError, Written,
 };
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -30,6 +30,8 @@ pub(crate) trait ErasedStore: Send + Sync {
         resolution: Resolution,
     ) -> Answer<'_, Resolved>;
     fn health(&self) -> Answer<'_, ()>;
+    fn meters(&self) -> bool;
+    fn spend(&self, tag: ScopeTag, bytes: u64, window: Duration) -> Answer<'_, Spent>;
 }
 
 impl<S: Store> ErasedStore for S {
@@ -77,5 +79,13 @@ impl<S: Store> ErasedStore for S {
 
     fn health(&self) -> Answer<'_, ()> {
         Box::pin(Store::health(self))
+    }
+
+    fn meters(&self) -> bool {
+        Store::meters(self)
+    }
+
+    fn spend(&self, tag: ScopeTag, bytes: u64, window: Duration) -> Answer<'_, Spent> {
+        Box::pin(Store::spend(self, tag, bytes, window))
     }
 }

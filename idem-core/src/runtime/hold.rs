@@ -10,10 +10,17 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument, instrument::WithSubscriber};
 
 use super::{
-    Inner, heartbeat::Heartbeat, lease::Held, names::Named, run::instead, waiters::Owning,
+    Inner,
+    heartbeat::Heartbeat,
+    lease::Held,
+    limits::{Seat, with_aside},
+    names::Named,
+    run::instead,
+    waiters::Owning,
 };
 use crate::{
-    Execution, Grant, Retention, Slot, StoreError, Written, backoff::Backoff, clock::after,
+    Execution, Grant, Retention, ScopeTag, Slot, StoreError, Written, backoff::Backoff,
+    clock::after,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -30,6 +37,11 @@ pub(super) struct Hold {
     own_slot: Slot,
     retention: Retention,
     heartbeat: Heartbeat,
+    scope: Option<ScopeTag>,
+    /// What attempts before this one have left of steps, in bytes.
+    steps_before: u64,
+    held: Option<Arc<Held>>,
+    _seat: Option<Seat>,
     _owning: Option<Owning>,
 }
 
@@ -51,8 +63,11 @@ impl Hold {
         grant: Grant,
         claimed_at: Instant,
         held: Option<Arc<Held>>,
+        steps_before: u64,
+        seat: Option<Seat>,
     ) -> Self {
-        let waits = !call.settings.wait.is_zero();
+        // Who is at a limit looks at what is owned here.
+        let is_looked_for = !call.settings.wait.is_zero() || call.scope.is_some();
         Self {
             inner: Arc::clone(inner),
             grant,
@@ -63,9 +78,13 @@ impl Hold {
                 call.settings.lease,
                 claimed_at,
                 call.operation.clone(),
-                held,
+                held.clone(),
             ),
-            _owning: waits.then(|| inner.waiters.own(call.own_slot())),
+            scope: call.scope,
+            steps_before,
+            held,
+            _seat: seat,
+            _owning: is_looked_for.then(|| inner.waiters.own(call.own_slot())),
         }
     }
 
@@ -103,9 +122,26 @@ impl Hold {
         }
     }
 
+    /// It was stored by other means, with a record or released: its scope's meter is told.
+    pub(super) async fn count(&self, record: Option<&Bytes>) {
+        let kept = record.map_or_else(|| self.steps(), |record| record.len() as u64);
+        self.inner.count(self.scope, kept, self.retention).await;
+    }
+
+    /// What a retry finds of steps, in bytes.
+    fn steps(&self) -> u64 {
+        let kept = self.held.as_ref().map_or(0, |held| held.steps());
+        self.steps_before.saturating_add(kept)
+    }
+
     async fn end(self, ending: Ending) -> Ended {
         self.heartbeat.conclude();
-        match self.store(&ending).await {
+        let kept = match &ending {
+            Ending::Complete(record) => record.len() as u64,
+            Ending::Release => self.steps(),
+        };
+        let aside = self.inner.spend(self.scope, kept, self.retention);
+        match with_aside(self.store(&ending), aside).await {
             Ok(Written::Done) => Ended::Stored,
             Ok(Written::Fenced) => Ended::Fenced,
             Err(error) => {

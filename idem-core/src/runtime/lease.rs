@@ -2,13 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{Fence, Grant, clock::after};
+use crate::{Checkpoint, Fence, Grant, clock::after};
 
 /// The claim under which work runs: which attempt it is, its fencing token, and
 /// whether it still holds. Cheap to clone; clones share everything.
@@ -43,6 +46,8 @@ pub(crate) struct Held {
     lease: Duration,
     state: Mutex<State>,
     changed: Notify,
+    /// What this attempt has kept of steps, in bytes.
+    steps: AtomicU64,
 }
 
 struct State {
@@ -86,6 +91,7 @@ impl Held {
                 is_over: false,
             }),
             changed: Notify::new(),
+            steps: AtomicU64::new(0),
         })
     }
 
@@ -95,6 +101,16 @@ impl Held {
 
     pub(crate) const fn lease(&self) -> Duration {
         self.lease
+    }
+
+    /// A step has been kept.
+    pub(crate) fn keeps(&self, step: &Checkpoint) {
+        let bytes = step.name.len() + step.value.len();
+        self.steps.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

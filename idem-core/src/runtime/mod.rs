@@ -8,6 +8,7 @@ mod guard;
 mod heartbeat;
 mod hold;
 mod lease;
+mod limits;
 mod names;
 mod operate;
 mod rescue;
@@ -27,6 +28,7 @@ pub(crate) use self::steps::checkpoints;
 use self::{
     commands::{Commands, Deadlines},
     heartbeat::Heartbeats,
+    limits::Gate,
     names::{Names, Secret},
     rescue::Carrier,
     waiters::Waiters,
@@ -37,7 +39,7 @@ pub use self::{
     steps::{MAX_STEP_NAME_BYTES, MAX_STEPS, MAX_STEPS_BYTES, StepError, Steps, StepsError, Stop},
     transact::Worked,
 };
-use crate::{Overrides, Policy, PolicyError, Settings, Store, StoreError, Transactions};
+use crate::{Limits, Overrides, Policy, PolicyError, Settings, Store, StoreError, Transactions};
 
 /// How many unanswered claims are followed up at the same time.
 const MAX_SETTLING: usize = 256;
@@ -59,6 +61,8 @@ struct Inner {
     transactions: Option<Transactions>,
     store_name: &'static str,
     heartbeats: Heartbeats,
+    /// `None`: nothing is limited.
+    gate: Option<Gate>,
     waiters: Waiters,
     carrier: Option<Carrier>,
     tracker: TaskTracker,
@@ -94,6 +98,7 @@ impl Runtime {
                 complete: Duration::from_secs(2),
             },
             carrier: None,
+            limits: Limits::NONE,
         }
     }
 
@@ -189,6 +194,7 @@ pub struct RuntimeBuilder {
     policy: Policy,
     deadlines: Deadlines,
     carrier: Option<Carrier>,
+    limits: Limits,
 }
 
 impl RuntimeBuilder {
@@ -268,6 +274,12 @@ impl RuntimeBuilder {
         self
     }
 
+    /// How much one scope may take, see [`Limits`]. Nothing is limited by default.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// How long a claim may take, all its tries together, before the store
     /// counts as unreachable. 2 seconds by default.
     pub fn store_deadline(mut self, deadline: Duration) -> Self {
@@ -335,6 +347,8 @@ impl RuntimeBuilder {
         }
         let names = Names::new(&self.namespace, &self.secret, self.accepted.as_ref());
         let commands = Commands::new(self.store, self.deadlines);
+        let tracker = TaskTracker::new();
+        let gate = Gate::new(self.limits, &commands, &tracker, self.store_name)?;
         Ok(Runtime {
             inner: Arc::new(Inner {
                 names,
@@ -342,11 +356,12 @@ impl RuntimeBuilder {
                 defaults,
                 heartbeats: Heartbeats::new(commands.clone()),
                 commands,
+                gate,
                 transactions: self.transactions,
                 store_name: self.store_name,
                 waiters: Waiters::default(),
                 carrier: self.carrier,
-                tracker: TaskTracker::new(),
+                tracker,
                 settling: Arc::new(Semaphore::new(MAX_SETTLING)),
             }),
         })

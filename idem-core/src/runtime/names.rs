@@ -114,6 +114,12 @@ impl Named {
         self.call.fingerprint = fingerprint;
     }
 
+    /// Where it may be stored, its own name first.
+    pub(super) fn names(&self) -> impl Iterator<Item = (Under, Alias)> + use<> {
+        let alias = self.alias.map(|alias| (Under::Alias, alias));
+        [(Under::Slot, self.own)].into_iter().chain(alias)
+    }
+
     /// A claim by `owner`, under whichever name there is.
     pub(super) const fn claim_request(&self, owner: OwnerId) -> ClaimRequest {
         ClaimRequest {
@@ -151,6 +157,7 @@ impl Call {
             operation,
             slot,
             alias: None,
+            scope: None,
             fingerprint,
             settings,
         }
@@ -172,6 +179,7 @@ impl Runtime {
         Call {
             slot: self.slot(&operation, scope, key),
             alias: self.alias(&operation, scope, key),
+            scope: self.inner.tag(scope),
             operation,
             fingerprint,
             settings,
@@ -217,6 +225,7 @@ mod tests {
         names.of(Call {
             slot: names.current.slot(&operation, &scope, &key),
             alias: names.alias(&operation, &scope, &key),
+            scope: None,
             operation,
             fingerprint: Fingerprint::from_bytes([1; 32]),
             settings: Policy::default().resolve(&Overrides::NONE).unwrap(),

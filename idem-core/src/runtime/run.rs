@@ -12,13 +12,14 @@ use super::{
     admit::{Admission, Rivals, admit, settle},
     hold::{Ended, Hold},
     lease::Held,
+    limits::{Met, Seat, bytes_of},
     names::Named,
     rescue::Engaged,
     steps::{Steps, Stop},
 };
 use crate::{
-    Claim, ClaimRequest, Claimed, Fingerprint, Grant, OnStoreError, Operation, OwnerId, Settings,
-    Slot, SlotState, StoreError, backoff::Backoff, clock::after, telemetry,
+    Claim, ClaimRequest, Claimed, Fingerprint, Grant, Limit, OnStoreError, Operation, OwnerId,
+    ScopeTag, Settings, Slot, SlotState, StoreError, backoff::Backoff, clock::after, telemetry,
 };
 
 /// One intent that arrived: what it is called, what it asks, how it is treated.
@@ -34,6 +35,8 @@ pub struct Call {
     /// Its place by the secret that the runtime accepts beside its own, see
     /// [`Runtime::alias`].
     pub alias: Option<Slot>,
+    /// Whose it is, where [`Limits`](crate::Limits) are set; `None`: nothing limits it.
+    pub scope: Option<ScopeTag>,
     /// What it asks. Under a secret, no store sees it as it is here: see
     /// [`SlotDeriver::seal`](crate::SlotDeriver::seal).
     pub fingerprint: Fingerprint,
@@ -100,6 +103,14 @@ pub enum Execution<A> {
     /// A step of the work had no result (see [`StepsError`](crate::StepsError)), so
     /// its answer is not kept: a retry goes on from the last step that was.
     Stopped(Stop),
+    /// The scope is at a limit; the work did not run, and the slot holds nothing for
+    /// this call. See [`Limits`](crate::Limits).
+    Limited {
+        /// Which one.
+        limit: Limit,
+        /// When to come again.
+        retry_after: Duration,
+    },
     /// The store failed; the work did not run.
     StoreFailed(StoreError),
 }
@@ -244,7 +255,10 @@ async fn protect<A>(
             run(&inner, &call, hold, attempt, work, steps.as_ref()).await
         }
         Admission::Lost(rivals) => rivals.into(),
-        Admission::StoreFailed(failed) => without_store(&call, failed.error, work, &engaged).await,
+        Admission::Limited(met) => met.into(),
+        Admission::StoreFailed(failed) => {
+            without_store(&inner, &call, failed.error, work, &engaged).await
+        }
     }
 }
 
@@ -276,21 +290,22 @@ impl Won {
         request: &ClaimRequest,
         has_steps: bool,
     ) -> Admission<Self> {
-        let claim = || async {
+        let claim = |seat| async move {
             let sent = Instant::now();
             Ok(match inner.commands.claim(*request).await? {
                 Claim::Claimed(claimed) => {
                     let under = claimed.under;
-                    Ok(((claimed, sent), under))
+                    Ok(((claimed, sent, seat), under))
                 }
                 claim => Err(claim),
             })
         };
         match admit(inner, call, engaged, claim).await {
-            Admission::Won((claimed, sent)) => {
-                Admission::Won(Self::new(inner, call, request, claimed, sent, has_steps))
-            }
+            Admission::Won((claimed, sent, seat)) => Admission::Won(Self::new(
+                inner, call, request, claimed, sent, has_steps, seat,
+            )),
             Admission::Lost(rivals) => Admission::Lost(rivals),
+            Admission::Limited(met) => Admission::Limited(met),
             Admission::StoreFailed(failed) => {
                 if failed.maybe_applied {
                     settle(inner, *request);
@@ -307,6 +322,7 @@ impl Won {
         claimed: Claimed,
         asked_at: Instant,
         has_steps: bool,
+        seat: Option<Seat>,
     ) -> Self {
         let grant = Grant {
             slot: call.slot,
@@ -316,10 +332,24 @@ impl Won {
         let lease = call.settings.lease;
         let held = has_steps.then(|| Held::claimed(grant, claimed.attempt, lease, asked_at));
         Self {
-            hold: Hold::new(inner, call, grant, asked_at, held.clone()),
+            hold: Hold::new(
+                inner,
+                call,
+                grant,
+                asked_at,
+                held.clone(),
+                bytes_of(&claimed.checkpoints),
+                seat,
+            ),
             held,
             claimed,
         }
+    }
+}
+
+impl<A> From<Met> for Execution<A> {
+    fn from(Met { limit, retry_after }: Met) -> Self {
+        Self::Limited { limit, retry_after }
     }
 }
 
@@ -428,6 +458,7 @@ pub(super) async fn recorded_by_another<A>(inner: &Inner, call: &Named) -> Optio
 }
 
 async fn without_store<A>(
+    inner: &Inner,
     call: &Call,
     error: StoreError,
     work: Work<A>,
@@ -441,6 +472,10 @@ async fn without_store<A>(
         tracing::warn!(operation = %call.operation, %error, "refused: the store did not take the claim");
         return Execution::StoreFailed(error);
     }
+    let _seat = match inner.enter_unprotected(call) {
+        Ok(seat) => seat,
+        Err(met) => return met.into(),
+    };
     tracing::warn!(operation = %call.operation, %error, "running without protection: the store did not take the claim");
     telemetry::failed_open(call);
     engaged.set(true);

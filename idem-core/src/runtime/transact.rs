@@ -11,6 +11,7 @@ use super::{
     Inner, Runtime,
     admit::{Admission, admit},
     commands::Failed,
+    limits::{Seat, bytes_of},
     names::Named,
     rescue::Engaged,
     run::recorded_by_another,
@@ -182,6 +183,7 @@ impl Transacting<'_> {
             let won = match self.admit(engaged).await {
                 Admission::Won(won) => won,
                 Admission::Lost(rivals) => return rivals.into(),
+                Admission::Limited(met) => return met.into(),
                 Admission::StoreFailed(failed) => {
                     let error = failed.error;
                     tracing::warn!(operation = %self.call.operation, %error, "refused: no transaction could be had");
@@ -203,8 +205,9 @@ impl Transacting<'_> {
     async fn admit(&mut self, engaged: &Engaged) -> Admission<Won> {
         let (inner, transactions) = (self.inner, self.transactions);
         let request = self.request(OwnerId::random());
-        let waits = !self.call.settings.wait.is_zero();
-        let claim = || async move {
+        // Who is at a limit looks at what is owned here.
+        let is_looked_for = !self.call.settings.wait.is_zero() || self.call.scope.is_some();
+        let claim = |seat| async move {
             let begun = inner.commands.begin(transactions, request).await?;
             Ok(match begun {
                 Begun::Not(claim) => Err(claim),
@@ -214,7 +217,7 @@ impl Transacting<'_> {
                         transaction,
                         claimed,
                         owner: request.owner,
-                        _turn: Turn::take(inner, request.slot, waits),
+                        _turn: Turn::take(inner, request.slot, is_looked_for, seat),
                     };
                     Ok((won, under))
                 }
@@ -241,6 +244,7 @@ impl Transacting<'_> {
             _turn,
         } = won;
         let Claimed { fence, attempt, .. } = claimed;
+        let steps = bytes_of(&claimed.checkpoints);
         telemetry::claimed(self.span, &self.call, attempt, claimed.taken_over);
         let grant = Grant {
             slot: self.call.slot,
@@ -264,6 +268,9 @@ impl Transacting<'_> {
         let Ok(worked) = worked else {
             // The panic hook has reported it.
             let ended = self.conclude(transaction, release).await;
+            if matches!(ended, Ok(Concluded::Done)) {
+                self.count(steps).await;
+            }
             return Round::Over(match ended {
                 Ok(Concluded::Escaped) => Execution::OutcomeUnknown,
                 _ => Execution::Panicked,
@@ -278,6 +285,9 @@ impl Transacting<'_> {
         match worked.finish {
             Finish::Release { answer } => {
                 let ended = self.conclude(transaction, release).await;
+                if matches!(ended, Ok(Concluded::Done)) {
+                    self.count(steps).await;
+                }
                 Round::Over(match ended {
                     Ok(Concluded::Escaped) => Execution::OutcomeUnknown,
                     // However it ended, nothing is kept of this answer.
@@ -301,7 +311,10 @@ impl Transacting<'_> {
                     stored: Stored::Recorded,
                 };
                 match self.conclude(transaction, complete).await {
-                    Ok(Concluded::Done) => Round::Over(recorded),
+                    Ok(Concluded::Done) => {
+                        self.count(record.len() as u64).await;
+                        Round::Over(recorded)
+                    }
                     Ok(Concluded::Escaped) => Round::Over(Execution::OutcomeUnknown),
                     Ok(Concluded::Fenced) => Round::Over(self.fenced().await),
                     Err(error @ StoreError::Conflict(_)) => {
@@ -332,6 +345,12 @@ impl Transacting<'_> {
             ending,
         )
         .await
+    }
+
+    /// So much of the slot is committed: its scope's meter is told, beside the transaction.
+    async fn count(&self, kept: u64) {
+        let (scope, retention) = (self.call.scope, self.call.settings.retention);
+        self.inner.count(scope, kept, retention).await;
     }
 
     /// Everything is rolled back, so whoever has the slot now has the answer.
@@ -421,15 +440,17 @@ pub(super) fn not_committed<A>(reason: &str) -> Execution<A> {
 struct Turn {
     inner: Arc<Inner>,
     slot: Slot,
+    _seat: Option<Seat>,
     _owning: Option<Owning>,
 }
 
 impl Turn {
-    fn take(inner: &Arc<Inner>, slot: Slot, waits: bool) -> Self {
+    fn take(inner: &Arc<Inner>, slot: Slot, is_looked_for: bool, seat: Option<Seat>) -> Self {
         Self {
             inner: Arc::clone(inner),
             slot,
-            _owning: waits.then(|| inner.waiters.own(slot)),
+            _seat: seat,
+            _owning: is_looked_for.then(|| inner.waiters.own(slot)),
         }
     }
 }

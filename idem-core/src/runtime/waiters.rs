@@ -60,6 +60,11 @@ impl Waiters {
         }
     }
 
+    /// Whether this process owns the slot, as far as that was noted.
+    pub(crate) fn owns(&self, slot: &Slot) -> bool {
+        self.0.owns(slot)
+    }
+
     /// Tells everybody who waits that the slot has changed.
     pub(crate) fn wake(&self, slot: &Slot) {
         if self.0.places.load(SeqCst) == 0 {
@@ -86,6 +91,10 @@ impl Shared {
                 waiters: 0,
             }
         })
+    }
+
+    fn owns(&self, slot: &Slot) -> bool {
+        self.lock().get(slot).is_some_and(|place| place.owners > 0)
     }
 
     fn leave(&self, slot: &Slot, count: impl FnOnce(&mut Place)) {
@@ -144,10 +153,7 @@ impl Waiter {
 
     /// Whether this process owns the slot now.
     pub(crate) fn is_owned_here(&self) -> bool {
-        self.shared
-            .lock()
-            .get(&self.slot)
-            .is_some_and(|place| place.owners > 0)
+        self.shared.owns(&self.slot)
     }
 }
 

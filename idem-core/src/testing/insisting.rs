@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::Verb;
 use crate::{
     Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Resolution, Resolved,
-    Retention, Slot, SlotView, Store, StoreError, Written,
+    Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError, Written,
 };
 
 const PAUSE: Duration = Duration::from_millis(10);
@@ -128,5 +128,19 @@ impl<S: Store, B: Fn(Verb) + Send + Sync + 'static> Store for Insisting<S, B> {
 
     fn refuses_alias(&self) -> Option<&'static str> {
         self.store.refuses_alias()
+    }
+
+    fn meters(&self) -> bool {
+        self.store.meters()
+    }
+
+    /// Asked once: another try would count twice.
+    async fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> Result<Spent, StoreError> {
+        self.store.spend(tag, bytes, window).await
     }
 }

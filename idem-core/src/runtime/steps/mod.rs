@@ -304,6 +304,7 @@ impl Steps {
             });
         match commands.checkpoint(grant, step.clone()).await {
             Ok(Written::Done) => {
+                shared.held.keeps(&step);
                 shared.progress().keep(step);
                 Ok(())
             }

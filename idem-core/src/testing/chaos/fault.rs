@@ -23,6 +23,8 @@ pub enum Verb {
     Resolve,
     /// [`health`](crate::Store::health)
     Health,
+    /// [`spend`](crate::Store::spend)
+    Spend,
 }
 
 /// What goes wrong with one command.

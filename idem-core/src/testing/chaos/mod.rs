@@ -13,7 +13,7 @@ pub use self::{
 };
 use crate::{
     Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Resolution, Resolved,
-    Retention, Slot, SlotView, Store, StoreError, Written,
+    Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError, Written,
 };
 
 /// A store around another one, that delays, fails, loses replies and hangs as
@@ -221,5 +221,21 @@ impl<S: Store> Store for ChaosStore<S> {
 
     fn refuses_alias(&self) -> Option<&'static str> {
         self.inner.refuses_alias()
+    }
+
+    fn meters(&self) -> bool {
+        self.inner.meters()
+    }
+
+    async fn spend(
+        &self,
+        tag: ScopeTag,
+        bytes: u64,
+        window: Duration,
+    ) -> Result<Spent, StoreError> {
+        self.command(Verb::Spend, None, move |store| async move {
+            store.spend(tag, bytes, window).await
+        })
+        .await
     }
 }

@@ -173,4 +173,11 @@ behaviours! { $
         of_opposite_takeovers_at_once_one_wins;
     health:
         a_store_that_works_is_healthy;
+    meters:
+        what_is_spent_adds_up,
+        meters_do_not_see_each_other,
+        a_meter_starts_anew_after_its_window,
+        the_longest_window_counts,
+        what_many_spend_at_once_adds_up,
+        a_meter_is_not_listed;
 }
