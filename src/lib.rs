@@ -72,6 +72,7 @@
 //! | `postgres-tls` | TLS to PostgreSQL, by rustls | |
 //! | `sqlite` | `SqliteStore`: a file, which survives a restart, and handlers that take `Tx<Sqlite>` | |
 //! | `metrics` | counters and histograms through the `metrics` facade, listed in [`idem_core`] | |
+//! | `encryption` | what is stored of answers and steps is sealed, see `encryption` | |
 //! | `axum-extra` | [`FingerprintBody`] for the `WithRejection` and `Form` of `axum_extra` | |
 //! | `utoipa` | the key's header and idem's own answers in OpenAPI documents, see `openapi` | |
 //! | `testing` | `testing`: the conformance suite, `ChaosStore`, the test clock | |
@@ -128,6 +129,9 @@ pub use self::{
 #[cfg(feature = "memory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "memory")))]
 pub use idem_core::MemoryStore;
+#[cfg(feature = "encryption")]
+#[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+pub use idem_core::encryption;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use idem_core::testing;

@@ -37,6 +37,9 @@ pub enum Problem {
     ExecutionFailed,
     /// 503: the request was answered, but this node cannot read the record.
     RecordUnreadable,
+    /// 500: what is kept of the request does not open, see
+    /// [`StoreError::Unopened`](crate::StoreError::Unopened); the handler did not run.
+    RecordUnopened,
     /// 503: the handler ran in a transaction that has not committed, or the database
     /// went away before it said whether it had.
     NotCommitted,
@@ -64,6 +67,7 @@ impl Problem {
             Self::ResponseNotRetained => "response-not-retained",
             Self::ExecutionFailed => "execution-failed",
             Self::RecordUnreadable => "record-unreadable",
+            Self::RecordUnopened => "record-unopened",
             Self::NotCommitted => "not-committed",
             Self::TooManyInFlight => "too-many-in-flight",
             Self::StoreUnavailable => "store-unavailable",
@@ -95,7 +99,9 @@ impl Problem {
             | Self::OutcomeUnknown
             | Self::ResponseNotRetained => StatusCode::CONFLICT,
             Self::TooManyInFlight => StatusCode::TOO_MANY_REQUESTS,
-            Self::ExecutionFailed | Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ExecutionFailed | Self::RecordUnopened | Self::Misconfigured => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::RecordUnreadable | Self::NotCommitted | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -115,6 +121,7 @@ impl Problem {
             Self::ResponseNotRetained => "The original response was not retained",
             Self::ExecutionFailed => "The request failed unexpectedly",
             Self::RecordUnreadable => "The recorded response cannot be read",
+            Self::RecordUnopened => "What is kept of the request cannot be opened",
             Self::NotCommitted => "The request was not committed",
             Self::TooManyInFlight => "The caller has too much in flight or stored",
             Self::StoreUnavailable => "Idempotency cannot be guaranteed now",
@@ -157,6 +164,11 @@ impl Problem {
             Self::RecordUnreadable => {
                 "The request with this key was processed before. Retry later with the same key \
                  to get its response."
+            }
+            Self::RecordUnopened => {
+                "A request with this key was received before, and what is kept of it does not open with the keys of \
+                 this service. It is not repeated. Contact the operator of this service, who finds \
+                 the reason in its log: a key that is missing, or a record that was altered."
             }
             Self::NotCommitted => {
                 "The database has not confirmed the request. Retry with the same key: it takes effect \

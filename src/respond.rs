@@ -127,6 +127,10 @@ impl Answering {
                 .report(Problem::NotCommitted)
                 .retry_after(RETRY_AFTER)
                 .into_response(),
+            Execution::StoreFailed(StoreError::Unopened { .. }) => shared
+                .problems
+                .report(Problem::RecordUnopened)
+                .into_response(),
             Execution::Limited { limit, retry_after } => shared
                 .problems
                 .report(Problem::TooManyInFlight)

@@ -257,6 +257,25 @@ impl IdempotencyBuilder {
         self
     }
 
+    /// Seals what is stored of answers and steps: encrypts it, and binds it to its
+    /// request, see [`encryption`](crate::encryption).
+    ///
+    /// ```
+    /// use idem_axum::{Idempotency, MemoryStore, encryption::{Key, Keyring}};
+    ///
+    /// # let random = [7; 32];
+    /// let keys = Keyring::new(Key::new("2026-11", &random)?);
+    /// let builder = Idempotency::builder(MemoryStore::new()).encryption(keys);
+    /// # let _ = builder;
+    /// # Ok::<(), idem_axum::encryption::KeyringError>(())
+    /// ```
+    #[cfg(feature = "encryption")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+    pub fn encryption(mut self, keyring: crate::encryption::Keyring) -> Self {
+        self.runtime = self.runtime.encryption(keyring);
+        self
+    }
+
     /// The defaults for handlers that do not say otherwise.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.runtime = self.runtime.policy(policy);

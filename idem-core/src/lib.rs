@@ -31,6 +31,7 @@
 //! | --- | --- | --- |
 //! | `memory` | [`MemoryStore`] | yes |
 //! | `metrics` | the numbers below, through the `metrics` facade | |
+//! | `encryption` | what is stored of answers and steps is sealed, see `encryption` | |
 //! | `testing` | the conformance suite that defines [`Store`], `ChaosStore`, the test clock | |
 //!
 //! # What it tells
@@ -41,13 +42,14 @@
 //!
 //! | name | kind | labels | what it counts |
 //! | --- | --- | --- | --- |
-//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `not_committed`, `stopped`, `store_failed`, `unprotected`, `limited_live_claims`, `limited_stored_bytes`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
+//! | `idem_requests_total` | counter | `operation`, `outcome` | calls, by what became of them: `executed`, `replayed`, `replayed_expired`, `released`, `pending`, `lost`, `in_progress`, `key_reused`, `outcome_unknown`, `panicked`, `not_committed`, `stopped`, `store_failed`, `unopened`, `unprotected`, `limited_live_claims`, `limited_stored_bytes`, and before any claim `key_missing`, `key_invalid`, `scope_unresolved`, `payload_unusable` |
 //! | `idem_store_duration_seconds` | histogram | `verb`, `result` | one try of a store command, `ok` or `error` |
 //! | `idem_in_flight` | gauge | `operation` | calls being served now |
 //! | `idem_heartbeats_total` | counter | `result` | renewals: `renewed`, `fenced`, `failed` |
 //! | `idem_takeovers_total` | counter | `operation` | claims taken over from an execution that fell silent |
 //! | `idem_fenced_total` | counter | `operation` | executions that ended after another had taken over |
 //! | `idem_alias_total` | counter | `operation` | calls answered under the secret that is [accepted](RuntimeBuilder::accept_secret) beside the own one |
+//! | `idem_unopened_total` | counter | `operation`, `reason` | calls that met what does not open (feature `encryption`): `no_keyring`, `unknown_key`, `not_sealed`, `altered`, `malformed` |
 //! | `idem_fail_open_total` | counter | `operation` | calls that ran without protection |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -55,6 +57,9 @@
 mod backoff;
 mod claim;
 mod clock;
+#[cfg(feature = "encryption")]
+#[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+pub mod encryption;
 pub mod fingerprint;
 mod key;
 mod limits;
@@ -91,8 +96,9 @@ pub use self::{
     operation::Operation,
     policy::{MAX_TTL, OnStoreError, Overrides, Policy, PolicyError, Settings},
     runtime::{
-        Call, Drained, Execution, Finish, Lease, MAX_STEP_NAME_BYTES, MAX_STEPS, MAX_STEPS_BYTES,
-        Replay, Runtime, RuntimeBuilder, StepError, Steps, StepsError, Stop, Stored, Worked,
+        Call, Drained, Execution, Finish, Inspected, Lease, MAX_STEP_NAME_BYTES, MAX_STEPS,
+        MAX_STEPS_BYTES, Replay, Runtime, RuntimeBuilder, Seal, StepError, Steps, StepsError, Stop,
+        Stored, Worked,
     },
     scope::{Scope, ScopeError},
     slot::{ShortSlot, Slot, SlotDeriver, SlotError},

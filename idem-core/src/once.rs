@@ -261,7 +261,10 @@ impl<E> OnceError<E> {
             | Self::Limited { .. }
             | Self::NotCommitted(_)
             | Self::Stopped(Stop::Store) => true,
-            Self::Store(error) => !matches!(error, StoreError::Corrupt { .. }),
+            Self::Store(error) => !matches!(
+                error,
+                StoreError::Corrupt { .. } | StoreError::Unopened { .. }
+            ),
             Self::Stopped(Stop::Steps)
             | Self::KeyReused
             | Self::OutcomeUnknown

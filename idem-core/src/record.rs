@@ -7,17 +7,39 @@
 //!                   headers: count, then per header name and value
 //!                   body: 0, bytes  |  1, length + 1 or 0 when unknown
 //! kind 2, value:    bytes
+//!
+//! kind 3, sealed:   key id, nonce (24 bytes), ciphertext with its tag
 //! ```
 //!
 //! Counts and lengths are LEB128, bytes are prefixed with their length.
 //! Decoding copies nothing: every part is a slice of the input.
+//!
+//! What is within a sealed one is for the runtime alone, which opens it before
+//! anybody decodes it, see `idem_core::encryption` (feature `encryption`).
+
+mod key_id;
+mod place;
+mod sealed;
+mod unopened;
 
 use bytes::{BufMut, Bytes, BytesMut};
+
+#[cfg(feature = "encryption")]
+pub(crate) use self::sealed::{NONCE_BYTES, TAG_BYTES};
+pub use self::{
+    key_id::{KeyId, KeyIdError, MAX_KEY_ID_BYTES},
+    unopened::{OpenError, Unopened},
+};
+pub(crate) use self::{
+    place::{As, Place},
+    sealed::{Sealed, is_sealed},
+};
 
 const MAGIC: &[u8; 4] = b"idem";
 const VERSION: u8 = 1;
 const KIND_RESPONSE: u8 = 1;
 const KIND_VALUE: u8 = 2;
+const KIND_SEALED: u8 = 3;
 const BODY_FULL: u8 = 0;
 const BODY_NOT_RETAINED: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
@@ -110,35 +132,18 @@ impl Record {
     /// [`RecordError`] when the bytes are truncated, corrupt, or of a version
     /// this build does not know. Never panics, whatever the bytes.
     pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
-        let Some((head, _)) = bytes.split_first_chunk::<5>() else {
-            return Err(RecordError::Truncated);
-        };
-        if !head.starts_with(MAGIC) {
-            return Err(RecordError::NotARecord);
-        }
-        // Before the checksum: another version may not end in one.
-        if head[4] != VERSION {
-            return Err(RecordError::UnknownVersion { version: head[4] });
-        }
-        let Some((content, checksum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
-            return Err(RecordError::Truncated);
-        };
-        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
-            return Err(RecordError::BadChecksum);
-        }
-        let mut reader = Reader {
-            bytes: bytes.slice(..content.len()),
-            at: head.len(),
-        };
+        let mut reader = Reader::framed(bytes)?;
         let record = match reader.byte()? {
             KIND_RESPONSE => reader.response()?,
             KIND_VALUE => Self::Value(reader.bytes()?),
+            KIND_SEALED => {
+                let key = reader.sealed()?.key;
+                return Err(RecordError::Sealed { key });
+            }
             kind => return Err(RecordError::UnknownKind { kind }),
         };
-        match reader.rest() {
-            0 => Ok(record),
-            surplus => Err(RecordError::Surplus { surplus }),
-        }
+        reader.end()?;
+        Ok(record)
     }
 
     fn encoded_len(&self) -> usize {
@@ -191,6 +196,12 @@ pub enum RecordError {
         "the stored record is of another kind than this operation writes; two operations share a name"
     )]
     WrongKind,
+    /// It is sealed. A runtime with its key opens it before it is decoded.
+    #[error("the stored record is sealed under the key \"{key}\", and was not opened")]
+    Sealed {
+        /// Which key.
+        key: KeyId,
+    },
     /// The checksum does not match.
     #[error("the stored record is corrupt: its checksum does not match")]
     BadChecksum,
@@ -225,6 +236,37 @@ struct Reader {
 }
 
 impl Reader {
+    /// At the kind of what has a record's head and checksum.
+    fn framed(bytes: &Bytes) -> Result<Self, RecordError> {
+        let Some((head, _)) = bytes.split_first_chunk::<5>() else {
+            return Err(RecordError::Truncated);
+        };
+        if !head.starts_with(MAGIC) {
+            return Err(RecordError::NotARecord);
+        }
+        // Before the checksum: another version may not end in one.
+        if head[4] != VERSION {
+            return Err(RecordError::UnknownVersion { version: head[4] });
+        }
+        let Some((content, checksum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
+            return Err(RecordError::Truncated);
+        };
+        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+            return Err(RecordError::BadChecksum);
+        }
+        Ok(Self {
+            bytes: bytes.slice(..content.len()),
+            at: head.len(),
+        })
+    }
+
+    fn end(&self) -> Result<(), RecordError> {
+        match self.rest() {
+            0 => Ok(()),
+            surplus => Err(RecordError::Surplus { surplus }),
+        }
+    }
+
     fn rest(&self) -> usize {
         self.bytes.len() - self.at
     }

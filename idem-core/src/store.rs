@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Checkpoint, Claim, ClaimRequest, Fence, Fingerprint, Grant, OwnerId, Renewal, Retention,
-    ScopeTag, Slot, Spent, Transactions, Written,
+    ScopeTag, Slot, Spent, Transactions, Written, record::OpenError,
 };
 
 /// Where slots are kept.
@@ -489,6 +489,19 @@ pub enum StoreError {
         #[source]
         cause: Cause,
     },
+    /// What the store holds does not open, see `idem_core::encryption`. It is not
+    /// the store that says so, but the runtime above it. Nothing was changed.
+    #[error("what the store holds for {slot:?} cannot be opened")]
+    Unopened {
+        /// Which slot.
+        slot: Slot,
+        /// What is wrong with it.
+        #[source]
+        cause: Box<OpenError>,
+    },
+    /// What should be kept could not be sealed, so nothing was sent.
+    #[error("what should be kept could not be sealed, so the store was not asked to keep it")]
+    Unsealed(#[source] Cause),
 }
 
 impl StoreError {

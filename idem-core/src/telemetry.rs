@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tracing::Span;
 
-use crate::{Call, Execution, Limit, Operation, Runtime, Slot, Stored};
+use crate::{
+    Call, Execution, Limit, Operation, Runtime, Slot, StoreError, Stored, record::OpenError,
+};
 
 /// A verb of the store, as a label.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +99,25 @@ pub(crate) fn failed_open(call: &Call) {
     count("idem_fail_open_total", call);
 }
 
+/// The key's name is what the record says: no label, because whoever writes to the
+/// store could make any number of them.
+pub(crate) fn unopened(call: &Call, error: &OpenError) {
+    tracing::error!(
+        operation = call.operation.as_str(),
+        slot = %call.slot.short(),
+        key = error.key().map(tracing::field::display),
+        %error,
+        "what is kept of a request does not open: it is not answered, and nothing runs in its place"
+    );
+    #[cfg(feature = "metrics")]
+    metrics::counter!(
+        "idem_unopened_total",
+        "operation" => call.operation.as_str().to_owned(),
+        "reason" => error.reason.name()
+    )
+    .increment(1);
+}
+
 pub(crate) fn finished<A>(span: &Span, operation: &Operation, execution: &Execution<A>) {
     let outcome = outcome(execution);
     span.record("outcome", outcome);
@@ -174,6 +195,7 @@ const fn outcome<A>(execution: &Execution<A>) -> &'static str {
             limit: Limit::StoredBytes,
             ..
         } => "limited_stored_bytes",
+        Execution::StoreFailed(StoreError::Unopened { .. }) => "unopened",
         Execution::StoreFailed(_) => "store_failed",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, path::PathBuf, time::Duration};
 
-use idem_core::StoreError;
+use idem_core::{StoreError, encryption::KeyringError, record::KeyId};
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -87,6 +87,22 @@ pub(crate) enum OperateError {
 
     #[error("the environment has no text in {name}, which should be the service's secret")]
     Secret { name: String },
+
+    #[error(
+        "an encryption key is written ID=BASE64, as in 2026-11=…, with 32 bytes in base64; what was given is \
+         not that"
+    )]
+    KeyForm,
+
+    #[error("an encryption key cannot be used")]
+    Key(#[source] KeyringError),
+
+    #[error(
+        "the store {store} has records that are sealed, such as under the key \"{key}\": the service would refuse one \
+         that is not. Say --encryption-key (or IDEM_ENCRYPTION_KEYS), or --unsealed if the slot is of a \
+         service that does not seal. Nothing was changed"
+    )]
+    SealedStore { store: String, key: KeyId },
 
     #[error("{what} of {given} is not possible: {rule}")]
     Retention {

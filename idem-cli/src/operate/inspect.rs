@@ -1,15 +1,16 @@
 //! `idem inspect`: one slot.
 
-use idem_core::{Fence, Slot, SlotState, SlotView};
+use idem_core::{Fence, Inspected, Slot, SlotState};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     Done, OperateError,
     answer::Answer,
+    keys::KeysArgs,
     output::{count, print, print_json},
     store::StoreArgs,
-    view::{Seen, card, is_resolvable},
+    view::{Sealed, Seen, card, is_resolvable, sealed},
     which::{Found, WhichArgs},
 };
 
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     which: WhichArgs,
 
     #[command(flatten)]
+    keys: KeysArgs,
+
+    #[command(flatten)]
     store: StoreArgs,
 }
 
@@ -46,15 +50,17 @@ Exit codes: 0 shown, 1 there is no such slot (or several begin so), 2 usage or t
 struct Document<'a> {
     #[serde(flatten)]
     seen: Seen,
+    #[serde(flatten)]
+    seal: Sealed,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<&'a Answer>,
 }
 
 pub(super) async fn run(args: Args) -> Result<Done, OperateError> {
     let digits = args.which.digits()?;
-    let store = args.store.open().await?;
+    let store = args.store.open_with(args.keys.keyring()?).await?;
     match digits.find(&store).await? {
-        Found::One(view) => show(&args, &view).map(|()| Done::Yes),
+        Found::One(seen) => show(&args, &seen).map(|()| Done::Yes),
         Found::Absent(slot) => say_absent(&args, slot).map(|()| Done::No),
         Found::Several {
             digits,
@@ -64,7 +70,7 @@ pub(super) async fn run(args: Args) -> Result<Done, OperateError> {
     }
 }
 
-fn show(args: &Args, view: &SlotView) -> Result<(), OperateError> {
+fn show(args: &Args, Inspected { view, seal }: &Inspected) -> Result<(), OperateError> {
     let answer = match &view.state {
         SlotState::Completed { record, .. } if args.show_answer => Some(Answer::read(record)),
         _ => None,
@@ -72,10 +78,15 @@ fn show(args: &Args, view: &SlotView) -> Result<(), OperateError> {
     if args.json {
         return print_json(&Document {
             seen: Seen::from(view),
+            seal: Sealed::from(seal),
             answer: answer.as_ref(),
         });
     }
-    let mut text = card(view).render();
+    let mut facts = card(view);
+    if let Some(text) = sealed(seal) {
+        facts.fact("sealed", text);
+    }
+    let mut text = facts.render();
     if let Some(answer) = answer {
         text = format!("{text}\n{}", answer.render());
     } else if matches!(view.state, SlotState::Completed { .. }) {

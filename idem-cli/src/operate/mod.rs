@@ -6,6 +6,7 @@
 //! | the store, which is never made and never migrated | `store.rs` |
 //! | all pages of a list | `pages.rs` |
 //! | which slot is meant: by its digits, by the first of them, by its key | `which.rs` |
+//! | the keys that records are sealed with | `keys.rs` |
 //! | a slot for people, and as JSON | `view.rs` |
 //! | what a record holds | `answer.rs` |
 //! | the commands | `inspect.rs`, `list.rs`, `resolve.rs`, `stats.rs`, `purge.rs` |
@@ -21,6 +22,7 @@ mod confirm;
 mod decision;
 mod error;
 mod inspect;
+mod keys;
 mod list;
 mod output;
 mod pages;

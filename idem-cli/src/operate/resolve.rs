@@ -1,12 +1,16 @@
 //! `idem resolve`: an operator's decision about a slot whose owner is gone.
 
-use idem_core::{Fence, Resolved, Slot, SlotState, SlotView};
+use idem_core::{
+    Fence, ListQuery, Resolved, Slot, SlotState, SlotView, StateKind,
+    record::{Record, RecordError},
+};
 use serde::Serialize;
 
 use super::{
     Done, OperateError, audit,
     confirm::{ask, can_ask},
     decision::{Decision, DecisionArgs},
+    keys::KeysArgs,
     output::{duration, milliseconds, print, print_json},
     store::{Opened, StoreArgs},
     view::{Seen, card},
@@ -42,6 +46,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     decision: DecisionArgs,
 
+    /// Complete the slot with a record that is not sealed, in a store that has sealed ones
+    #[arg(long, requires = "complete", conflicts_with = "keys")]
+    unsealed: bool,
+
+    #[command(flatten)]
+    keys: KeysArgs,
+
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -53,6 +64,8 @@ Examples (the slot's 64 digits are abbreviated):
       --header 'Location: /payments/17' --body '{\"id\":17}' --by ana
   idem resolve 1a2b… --fence 1 --complete --value '\"mail-17\"' --by ana
 
+A service that seals its records (feature `encryption`) refuses one that is not: give --complete its keys.
+
 Outcomes:
   done          applied
   moved         the slot has another fence, has a record, or is gone: nothing was changed
@@ -61,6 +74,9 @@ Outcomes:
   declined      you said no
 
 Exit codes: 0 done, 1 anything else of these, 2 usage or the store.";
+
+/// How many records are looked at before one is written that is not sealed.
+const LOOKED_AT: usize = 20;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +94,8 @@ struct Document<'a> {
     decision: &'static str,
     by: &'a str,
     outcome: &'static str,
+    /// The name of the key that the record is sealed under.
+    sealed_under: Option<String>,
     /// Of one that is still owned.
     lease_left_ms: Option<u64>,
     /// The slot before the decision.
@@ -93,7 +111,13 @@ pub(super) async fn run(args: Args) -> Result<Done, OperateError> {
         return Err(OperateError::NoTerminal);
     }
     audit::show();
-    let store = args.store.open().await?;
+    let keys = args.keys.keyring()?;
+    let sealed_under = keys.as_ref().map(|keys| keys.seals_under().to_string());
+    let seals = keys.is_some();
+    let store = args.store.open_with(keys).await?;
+    if decision.record.is_some() && !seals && !args.unsealed {
+        expects_no_seal(&store).await?;
+    }
     let view = store.runtime.inspect(args.slot).await;
     let view = view.map_err(|cause| store.failed(cause))?;
     let outcome = match &view {
@@ -102,14 +126,39 @@ pub(super) async fn run(args: Args) -> Result<Done, OperateError> {
     };
     let before = view.as_ref().map(Seen::from);
     if args.json {
-        print_json(&document(&args, &decision, outcome, before))?;
+        let sealed_under = sealed_under.filter(|_| decision.record.is_some());
+        print_json(&Document {
+            sealed_under,
+            ..document(&args, &decision, outcome, before)
+        })?;
     } else {
-        print(&said(&args, &decision, outcome))?;
+        print(&said(&args, &decision, outcome, sealed_under.as_deref()))?;
     }
     Ok(match outcome {
         Outcome::Resolved(Resolved::Done) => Done::Yes,
         _ => Done::No,
     })
+}
+
+/// Sees that there is nothing sealed among the store's records, as far as one page goes.
+async fn expects_no_seal(store: &Opened) -> Result<(), OperateError> {
+    let page = store.runtime.list(ListQuery {
+        state: Some(StateKind::Completed),
+        after: None,
+        limit: LOOKED_AT,
+    });
+    let page = page.await.map_err(|cause| store.failed(cause))?;
+    for view in page.slots {
+        if let SlotState::Completed { record, .. } = &view.state
+            && let Err(RecordError::Sealed { key }) = Record::decode(record)
+        {
+            return Err(OperateError::SealedStore {
+                store: store.name.clone(),
+                key,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Shows it, asks, and applies it.
@@ -185,13 +234,16 @@ fn question(decision: &Decision, view: &SlotView) -> String {
     }
 }
 
-fn said(args: &Args, decision: &Decision, outcome: Outcome) -> String {
+fn said(args: &Args, decision: &Decision, outcome: Outcome, sealed_under: Option<&str>) -> String {
     let slot = args.slot;
     match outcome {
         Outcome::Resolved(Resolved::Done) => {
-            let done = match &decision.record {
-                None => "it is released".to_owned(),
-                Some(record) => format!("it has its record, {record}"),
+            let done = match (&decision.record, sealed_under) {
+                (None, _) => "it is released".to_owned(),
+                (Some(record), None) => format!("it has its record, {record}"),
+                (Some(record), Some(key)) => {
+                    format!("it has its record, {record}, sealed under the key \"{key}\"")
+                }
             };
             format!("done: {done}. From now on {}.\n", decision.consequence())
         }
@@ -236,6 +288,7 @@ fn document<'a>(
         decision: decision.word,
         by: &args.by,
         outcome,
+        sealed_under: None,
         lease_left_ms,
         before,
     }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs::File, io::Read, path::Path, time::Duration};
 
-use idem_core::{PolicyError, Runtime, RuntimeBuilder, Store, StoreError};
+use idem_core::{PolicyError, Runtime, RuntimeBuilder, Store, StoreError, encryption::Keyring};
 use idem_postgres::PostgresStore;
 use idem_redis::RedisStore;
 use idem_sqlite::SqliteStore;
@@ -109,12 +109,20 @@ impl StoreArgs {
     /// # Errors
     /// It is not there, does not answer, or has no tables.
     pub(crate) async fn open(&self) -> Result<Opened, OperateError> {
+        self.open_with(None).await
+    }
+
+    /// [`open`](Self::open) for who reads or writes what the service seals.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) async fn open_with(&self, keys: Option<Keyring>) -> Result<Opened, OperateError> {
         let address = self.address()?;
         if let Address::Sqlite { file, .. } = &address {
             look_at(file)?;
         }
         let name = address.to_string();
-        match timeout(OPENING, self.open_at(address)).await {
+        match timeout(OPENING, self.open_at(address, keys)).await {
             Ok(opened) => opened,
             Err(_) => Err(OperateError::NoAnswer {
                 store: name,
@@ -123,7 +131,11 @@ impl StoreArgs {
         }
     }
 
-    async fn open_at(&self, address: Address) -> Result<Opened, OperateError> {
+    async fn open_at(
+        &self,
+        address: Address,
+        keys: Option<Keyring>,
+    ) -> Result<Opened, OperateError> {
         let name = address.to_string();
         let fails = |cause| cannot_open(&name, cause);
         let (runtimes, page, reaping) = match address {
@@ -140,7 +152,7 @@ impl StoreArgs {
                 }
                 let store = builder.connect().await.map_err(Box::from).map_err(fails)?;
                 let reaping = Reaping::Postgres(store.clone());
-                (Runtimes::over(store), SLOTS_OF_A_TABLE, reaping)
+                (Runtimes::over(store, keys), SLOTS_OF_A_TABLE, reaping)
             }
             Address::Sqlite { url, .. } => {
                 let mut builder = SqliteStore::builder(url).without_reaper().readers(1);
@@ -149,7 +161,7 @@ impl StoreArgs {
                 }
                 let store = builder.connect().await.map_err(Box::from).map_err(fails)?;
                 let reaping = Reaping::Sqlite(store.clone());
-                (Runtimes::over(store), SLOTS_OF_A_TABLE, reaping)
+                (Runtimes::over(store, keys), SLOTS_OF_A_TABLE, reaping)
             }
             Address::Redis(url) => {
                 // What it drops when its memory is full is between it and the service.
@@ -160,7 +172,11 @@ impl StoreArgs {
                     builder = builder.namespace(namespace);
                 }
                 let store = builder.connect().await.map_err(Box::from).map_err(fails)?;
-                (Runtimes::over(store), SLOTS_OF_REDIS, Reaping::ByItself)
+                (
+                    Runtimes::over(store, keys),
+                    SLOTS_OF_REDIS,
+                    Reaping::ByItself,
+                )
             }
         };
         let Runtimes { verbs, lists } = runtimes.map_err(Box::from).map_err(fails)?;
@@ -211,8 +227,11 @@ struct Runtimes {
 }
 
 impl Runtimes {
-    fn over(store: impl Store) -> Result<Self, PolicyError> {
-        let builder: RuntimeBuilder = Runtime::builder(store).store_try_timeout(TRY);
+    fn over(store: impl Store, keys: Option<Keyring>) -> Result<Self, PolicyError> {
+        let mut builder: RuntimeBuilder = Runtime::builder(store).store_try_timeout(TRY);
+        if let Some(keys) = keys {
+            builder = builder.encryption(keys);
+        }
         Ok(Self {
             lists: builder.clone().store_deadline(PAGE).build()?,
             verbs: builder.store_deadline(VERB).build()?,

@@ -1,6 +1,7 @@
 //! A slot for people, and as JSON. Nothing of its record is in either.
 
-use idem_core::{SlotState, SlotView, StateKind};
+use idem_core::record::Unopened;
+use idem_core::{Seal, SlotState, SlotView, StateKind};
 use serde::Serialize;
 
 use super::{
@@ -89,6 +90,43 @@ impl From<&SlotView> for Seen {
             steps: view.checkpoints.clone(),
             deleted_in_ms: view.deleted_in.map(milliseconds),
         }
+    }
+}
+
+/// How a record is kept.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sealed {
+    /// The name of the key that it is sealed under.
+    sealed_under: Option<String>,
+    /// Why it does not open.
+    unopened: Option<String>,
+}
+
+impl From<&Seal> for Sealed {
+    fn from(seal: &Seal) -> Self {
+        let (key, unopened) = match seal {
+            Seal::None => (None, None),
+            Seal::Opened(key) => (Some(key), None),
+            Seal::Unopened(error) => (error.key(), Some(error.to_string())),
+        };
+        Self {
+            sealed_under: key.map(ToString::to_string),
+            unopened,
+        }
+    }
+}
+
+/// The same for people; `None` for what is not sealed.
+pub(crate) fn sealed(seal: &Seal) -> Option<String> {
+    match seal {
+        Seal::None => None,
+        Seal::Opened(key) => Some(format!("under the key \"{key}\", and open")),
+        Seal::Unopened(error) => Some(match (&error.reason, error.key()) {
+            (Unopened::NoKeyring { .. } | Unopened::UnknownKey { .. }, Some(key)) => format!(
+                "under the key \"{key}\": say --encryption-key {key}=…, or IDEM_ENCRYPTION_KEYS, to see it"
+            ),
+            _ => error.to_string(),
+        }),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{env, ops::ControlFlow, str::FromStr};
 
 use idem_core::{
-    IdempotencyKey, KeyError, Operation, Scope, Slot, SlotDeriver, SlotError, SlotView,
+    IdempotencyKey, Inspected, KeyError, Operation, Scope, Slot, SlotDeriver, SlotError,
 };
 
 use super::{OperateError, store::Opened};
@@ -100,7 +100,7 @@ impl FromStr for Key {
 
 /// What was looked for, and what there is.
 pub(crate) enum Found {
-    One(Box<SlotView>),
+    One(Box<Inspected>),
     /// There is nothing under this slot.
     Absent(Slot),
     /// So many begin with these digits, of which some are here.
@@ -164,7 +164,7 @@ impl Digits {
 /// The first that is there: at the most one is.
 async fn find_one_of(slots: Vec<Slot>, store: &Opened) -> Result<Found, OperateError> {
     for slot in &slots {
-        let view = store.runtime.inspect(*slot).await;
+        let view = store.runtime.inspect_sealed(*slot).await;
         if let Some(view) = view.map_err(|cause| store.failed(cause))? {
             return Ok(Found::One(Box::new(view)));
         }
@@ -185,19 +185,20 @@ async fn find_beginning(digits: String, store: &Opened) -> Result<Found, Operate
                 if some.len() < CANDIDATES {
                     some.push(view.slot);
                 }
-                first.get_or_insert(view);
+                first.get_or_insert(view.slot);
             }
             ControlFlow::Continue(())
         })
         .await?;
-    Ok(match first {
-        Some(view) if number == 1 => Found::One(Box::new(view)),
-        _ => Found::Several {
+    match first {
+        // A list shows records as they are stored.
+        Some(slot) if number == 1 => find_one_of(vec![slot], store).await,
+        _ => Ok(Found::Several {
             digits,
             number,
             some,
-        },
-    })
+        }),
+    }
 }
 
 #[cfg(test)]

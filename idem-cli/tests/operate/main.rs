@@ -13,6 +13,7 @@ mod opening;
 mod over_http;
 mod purging;
 mod resolving;
+mod sealed;
 mod service;
 mod slots;
 mod stores;

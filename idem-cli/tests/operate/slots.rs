@@ -75,7 +75,7 @@ pub(crate) async fn unknown(store: &impl Store, n: u8) {
     silent(store, slot(n), OnCrash::Refuse).await;
 }
 
-async fn silent(store: &impl Store, slot: Slot, on_crash: OnCrash) {
+pub(crate) async fn silent(store: &impl Store, slot: Slot, on_crash: OnCrash) {
     let grant = claim(store, request(slot, HOUR, on_crash)).await;
     let step = Checkpoint {
         name: "charge".to_owned(),

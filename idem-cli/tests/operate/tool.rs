@@ -14,6 +14,7 @@ pub(crate) fn command(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("IDEM_STORE")
+        .env_remove("IDEM_ENCRYPTION_KEYS")
         .env_remove("RUST_LOG")
         .env("USER", "operator")
         .stdin(Stdio::null())

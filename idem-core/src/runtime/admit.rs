@@ -12,7 +12,9 @@ use super::{
     rescue::Engaged,
     waiters::Waiter,
 };
-use crate::{Claim, ClaimRequest, Completed, Grant, Under, backoff::Backoff, clock::after};
+use crate::{
+    Claim, ClaimRequest, Completed, Execution, Grant, Under, backoff::Backoff, clock::after,
+};
 
 /// How often to ask for a slot that another process owns.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
@@ -32,6 +34,21 @@ pub(super) enum Rivals {
     InFlight { lease_left: Duration },
     Mismatch,
     Unknown,
+}
+
+impl Rivals {
+    /// What the call ends with instead of running.
+    pub(super) fn answer<A>(self, inner: &Inner, call: &Named) -> Execution<A> {
+        match self {
+            Self::Completed(completed) => {
+                let sealer = inner.sealer(call);
+                sealer.replay(call, completed.record, completed.expired)
+            }
+            Self::InFlight { lease_left } => Execution::InProgress { lease_left },
+            Self::Mismatch => Execution::KeyReused,
+            Self::Unknown => Execution::OutcomeUnknown,
+        }
+    }
 }
 
 /// Claims the call's slot with `claim`, and waits for it where the call says so.

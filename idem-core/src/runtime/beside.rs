@@ -32,7 +32,7 @@ use super::{
     transact::{GiveBack, Worked, conclude, handle_to, not_committed},
 };
 use crate::{
-    Call, ClaimRequest, Claimed, Concluded, Ending, Execution, Finish, OwnerId, Replay, SlotState,
+    Call, ClaimRequest, Claimed, Concluded, Ending, Execution, Finish, OwnerId, SlotState,
     StoreError, Stored, TransactionHandle, Transactions, Written, backoff::Backoff, telemetry,
     transaction::AnyTransaction,
 };
@@ -138,7 +138,7 @@ async fn protect<A>(
     telemetry::answered(&span, &call);
     let won = match admission {
         Admission::Won(won) => won,
-        Admission::Lost(rivals) => return rivals.into(),
+        Admission::Lost(rivals) => return rivals.answer(&inner, &call),
         Admission::Limited(met) => return met.into(),
         Admission::StoreFailed(failed) => {
             let error = failed.error;
@@ -191,8 +191,16 @@ impl Beside<'_> {
             ..
         } = claimed;
         telemetry::claimed(span, self.call, attempt, taken_over);
+        let sealer = self.inner.sealer(self.call);
+        let finished = match sealer.open_steps(self.call, checkpoints) {
+            Ok(finished) => finished,
+            Err(error) => {
+                let unopened = Execution::StoreFailed(error);
+                return hold.give_back(self.inner, self.call, unopened).await;
+            }
+        };
         let steps = match held {
-            Some(held) => Steps::of(held, self.call, &self.inner.commands, checkpoints),
+            Some(held) => Steps::of(held, self.call, &self.inner.commands, &sealer, finished),
             // It is asked for above.
             None => Steps::unprotected(),
         };
@@ -276,9 +284,17 @@ impl Beside<'_> {
                 self.undo(transaction, hold, released).await
             }
             Finish::Record { answer, record } => {
+                let sealed = match self.inner.sealer(self.call).record(record.clone()) {
+                    Ok(sealed) => sealed,
+                    Err(error) => {
+                        tracing::error!(operation = %self.call.operation, %error, "rolled back");
+                        let unsealed = Execution::NotCommitted(error);
+                        return self.undo(transaction, hold, unsealed).await;
+                    }
+                };
                 let complete = Ending::Complete {
                     grant: hold.grant(),
-                    record: record.clone(),
+                    record: sealed,
                     retention: self.call.settings.retention,
                     writes: worked.writes,
                 };
@@ -370,6 +386,7 @@ impl Beside<'_> {
                 Round::Release(Execution::NotCommitted(error))
             }
             Ok(Written::Fenced) => {
+                let sealer = self.inner.sealer(self.call);
                 let execution = match commands.inspect(self.call.slot).await.map(|view| {
                     let state = view.map(|view| view.state);
                     match state {
@@ -377,11 +394,11 @@ impl Beside<'_> {
                         _ => None,
                     }
                 }) {
-                    Ok(Some((kept, _))) if kept == *record => {
+                    Ok(Some((kept, _))) if sealer.is(&kept, record) => {
                         hold.count(Some(record)).await;
                         recorded
                     }
-                    Ok(Some((record, expired))) => Execution::Replayed(Replay { record, expired }),
+                    Ok(Some((record, expired))) => sealer.replay(self.call, record, expired),
                     Ok(None) | Err(_) => recorded_by_another(self.inner, self.call)
                         .await
                         .unwrap_or(Execution::NotCommitted(error)),

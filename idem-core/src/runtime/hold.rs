@@ -16,6 +16,7 @@ use super::{
     limits::{Seat, with_aside},
     names::Named,
     run::instead,
+    seal::Sealer,
     waiters::Owning,
 };
 use crate::{
@@ -32,6 +33,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// its lease lapses.
 pub(super) struct Hold {
     inner: Arc<Inner>,
+    sealer: Sealer,
     grant: Grant,
     /// By which those who wait in this process know it.
     own_slot: Slot,
@@ -70,6 +72,7 @@ impl Hold {
         let is_looked_for = !call.settings.wait.is_zero() || call.scope.is_some();
         Self {
             inner: Arc::clone(inner),
+            sealer: inner.sealer(call),
             grant,
             own_slot: call.own_slot(),
             retention: call.settings.retention,
@@ -165,9 +168,8 @@ impl Hold {
         let commands = &self.inner.commands;
         let written = match ending {
             Ending::Complete(record) => {
-                commands
-                    .complete(self.grant, record.clone(), self.retention)
-                    .await
+                let record = self.sealer.record(record.clone())?;
+                commands.complete(self.grant, record, self.retention).await
             }
             Ending::Release => commands.release(self.grant, self.retention.ttl).await,
         };

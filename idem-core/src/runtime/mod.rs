@@ -13,6 +13,7 @@ mod names;
 mod operate;
 mod rescue;
 mod run;
+mod seal;
 mod steps;
 mod transact;
 mod waiters;
@@ -31,10 +32,12 @@ use self::{
     limits::Gate,
     names::{Names, Secret},
     rescue::Carrier,
+    seal::Seals,
     waiters::Waiters,
 };
 pub use self::{
     lease::Lease,
+    operate::{Inspected, Seal},
     run::{Call, Execution, Finish, Replay, Stored},
     steps::{MAX_STEP_NAME_BYTES, MAX_STEPS, MAX_STEPS_BYTES, StepError, Steps, StepsError, Stop},
     transact::Worked,
@@ -58,6 +61,7 @@ struct Inner {
     policy: Policy,
     defaults: Settings,
     commands: Commands,
+    seals: Seals,
     transactions: Option<Transactions>,
     store_name: &'static str,
     heartbeats: Heartbeats,
@@ -91,6 +95,7 @@ impl Runtime {
             namespace: String::from("idem"),
             secret: Secret::None,
             accepted: None,
+            seals: Seals::default(),
             policy: Policy::default(),
             deadlines: Deadlines {
                 verb: Duration::from_secs(2),
@@ -191,6 +196,7 @@ pub struct RuntimeBuilder {
     refuses_alias: Option<&'static str>,
     secret: Secret,
     accepted: Option<Secret>,
+    seals: Seals,
     policy: Policy,
     deadlines: Deadlines,
     carrier: Option<Carrier>,
@@ -265,6 +271,14 @@ impl RuntimeBuilder {
     /// [`accept_secret`](Self::accept_secret). One is accepted, the one that is said last.
     pub fn accept_no_secret(mut self) -> Self {
         self.accepted = Some(Secret::None);
+        self
+    }
+
+    /// Seals what is stored of answers and steps, see [`encryption`](crate::encryption).
+    #[cfg(feature = "encryption")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+    pub fn encryption(mut self, keyring: crate::encryption::Keyring) -> Self {
+        self.seals.keyring = Some(Arc::new(keyring));
         self
     }
 
@@ -357,6 +371,7 @@ impl RuntimeBuilder {
                 heartbeats: Heartbeats::new(commands.clone()),
                 commands,
                 gate,
+                seals: self.seals,
                 transactions: self.transactions,
                 store_name: self.store_name,
                 waiters: Waiters::default(),

@@ -9,7 +9,7 @@ use tracing::Span;
 
 use super::{
     Inner, Runtime,
-    admit::{Admission, Rivals, admit, settle},
+    admit::{Admission, admit, settle},
     hold::{Ended, Hold},
     lease::Held,
     limits::{Met, Seat, bytes_of},
@@ -249,12 +249,19 @@ async fn protect<A>(
         }) => {
             let attempt = claimed.attempt;
             telemetry::claimed(&span, &call, attempt, claimed.taken_over);
-            let steps =
-                held.map(|held| Steps::of(held, &call, &inner.commands, claimed.checkpoints));
+            let sealer = inner.sealer(&call);
+            let finished = match sealer.open_steps(&call, claimed.checkpoints) {
+                Ok(finished) => finished,
+                Err(error) => {
+                    let unopened = Execution::StoreFailed(error);
+                    return hold.give_back(&inner, &call, unopened).await;
+                }
+            };
+            let steps = held.map(|held| Steps::of(held, &call, &inner.commands, &sealer, finished));
             let work = work.start(steps.as_ref());
             run(&inner, &call, hold, attempt, work, steps.as_ref()).await
         }
-        Admission::Lost(rivals) => rivals.into(),
+        Admission::Lost(rivals) => rivals.answer(&inner, &call),
         Admission::Limited(met) => met.into(),
         Admission::StoreFailed(failed) => {
             without_store(&inner, &call, failed.error, work, &engaged).await
@@ -353,20 +360,6 @@ impl<A> From<Met> for Execution<A> {
     }
 }
 
-impl<A> From<Rivals> for Execution<A> {
-    fn from(rivals: Rivals) -> Self {
-        match rivals {
-            Rivals::Completed(completed) => Self::Replayed(Replay {
-                record: completed.record,
-                expired: completed.expired,
-            }),
-            Rivals::InFlight { lease_left } => Self::InProgress { lease_left },
-            Rivals::Mismatch => Self::KeyReused,
-            Rivals::Unknown => Self::OutcomeUnknown,
-        }
-    }
-}
-
 async fn run<A>(
     inner: &Arc<Inner>,
     call: &Named,
@@ -440,7 +433,7 @@ pub(super) async fn recorded_by_another<A>(inner: &Inner, call: &Named) -> Optio
         let lease_left = match inner.commands.inspect(call.slot).await {
             Ok(Some(view)) if view.fingerprint == call.fingerprint => match view.state {
                 SlotState::Completed { record, expired } => {
-                    return Some(Execution::Replayed(Replay { record, expired }));
+                    return Some(inner.sealer(call).replay(call, record, expired));
                 }
                 SlotState::InFlight { lease_left } => lease_left,
                 SlotState::Lapsed | SlotState::Unknown => Duration::ZERO,
@@ -467,7 +460,10 @@ async fn without_store<A>(
     // What cannot be read may be the record of this very call: running it would
     // be a second execution, which nobody who fails open has asked for.
     let may_run = call.settings.store_error == OnStoreError::FailOpen
-        && !matches!(error, StoreError::Corrupt { .. });
+        && !matches!(
+            error,
+            StoreError::Corrupt { .. } | StoreError::Unopened { .. }
+        );
     if !may_run {
         tracing::warn!(operation = %call.operation, %error, "refused: the store did not take the claim");
         return Execution::StoreFailed(error);

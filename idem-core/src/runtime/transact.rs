@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     Begun, Call, Claim, ClaimRequest, Claimed, Concluded, Ending, Execution, Finish, Grant,
-    OwnerId, Replay, Slot, StoreError, Stored, TransactionHandle, Transactions, Writes,
-    backoff::Backoff, clock::after, lend, telemetry, transaction::AnyTransaction,
+    OwnerId, Slot, StoreError, Stored, TransactionHandle, Transactions, Writes, backoff::Backoff,
+    clock::after, lend, telemetry, transaction::AnyTransaction,
 };
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -182,7 +182,7 @@ impl Transacting<'_> {
         loop {
             let won = match self.admit(engaged).await {
                 Admission::Won(won) => won,
-                Admission::Lost(rivals) => return rivals.into(),
+                Admission::Lost(rivals) => return rivals.answer(self.inner, &self.call),
                 Admission::Limited(met) => return met.into(),
                 Admission::StoreFailed(failed) => {
                     let error = failed.error;
@@ -255,6 +255,12 @@ impl Transacting<'_> {
             grant,
             ttl: self.call.settings.retention.ttl,
         };
+        // Of a version of the work that had steps, and perhaps has them again.
+        let sealer = self.inner.sealer(&self.call);
+        if let Err(error) = sealer.open_steps(&self.call, claimed.checkpoints) {
+            let _ = self.conclude(transaction, Ending::Abandon).await;
+            return Round::Over(Execution::StoreFailed(error));
+        }
         let Some((running, give_back)) = work(transaction) else {
             return Round::Over(not_committed("it is another database's transaction"));
         };
@@ -299,9 +305,17 @@ impl Transacting<'_> {
                 })
             }
             Finish::Record { answer, record } => {
+                let sealed = match sealer.record(record.clone()) {
+                    Ok(sealed) => sealed,
+                    Err(error) => {
+                        tracing::error!(operation = %self.call.operation, %error, "rolled back");
+                        let _ = self.conclude(transaction, release).await;
+                        return Round::Over(Execution::NotCommitted(error));
+                    }
+                };
                 let complete = Ending::Complete {
                     grant,
-                    record: record.clone(),
+                    record: sealed,
                     retention: self.call.settings.retention,
                     writes: worked.writes,
                 };
@@ -382,15 +396,13 @@ impl Transacting<'_> {
                     tracing::warn!(operation = %self.call.operation, "it was rolled back");
                     return Execution::NotCommitted(error);
                 }
-                Ok(Begun::Not(Claim::Completed(completed))) if completed.record == *record => {
-                    return recorded;
-                }
                 Ok(Begun::Not(Claim::Completed(completed))) => {
                     self.call.stands_under(completed.under);
-                    return Execution::Replayed(Replay {
-                        record: completed.record,
-                        expired: completed.expired,
-                    });
+                    let sealer = self.inner.sealer(&self.call);
+                    if sealer.is(&completed.record, record) {
+                        return recorded;
+                    }
+                    return sealer.replay(&self.call, completed.record, completed.expired);
                 }
                 Ok(Begun::Not(Claim::Mismatch)) => return Execution::KeyReused,
                 Ok(Begun::Not(Claim::Unknown)) => return Execution::OutcomeUnknown,

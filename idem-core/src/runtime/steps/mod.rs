@@ -24,8 +24,9 @@ use self::progress::{Asked, Progress};
 use super::{
     commands::Commands,
     lease::{Held, Lease},
+    seal::Sealer,
 };
-use crate::{Call, Checkpoint, Written};
+use crate::{Call, Checkpoint, Grant, StoreError, Written};
 
 /// The recovery points of one execution: each step runs once per slot, and an
 /// attempt after a crash gets the results of those that were finished before.
@@ -83,11 +84,17 @@ pub struct Steps(Arc<Shared>);
 struct Shared {
     held: Arc<Held>,
     /// `None`: nothing is kept, because there is no claim.
-    commands: Option<Commands>,
+    keeper: Option<Keeper>,
     /// What the keys for services downstream are derived from.
     seed: [u8; 64],
     progress: Mutex<Progress>,
     stopped: Mutex<Option<Stop>>,
+}
+
+/// What keeps the results.
+struct Keeper {
+    commands: Commands,
+    sealer: Sealer,
 }
 
 /// Why the work had to end.
@@ -121,13 +128,18 @@ impl Steps {
         held: Arc<Held>,
         call: &Call,
         commands: &Commands,
+        sealer: &Sealer,
         finished: Vec<Checkpoint>,
     ) -> Self {
         let mut seed = [0; 64];
         seed[..32].copy_from_slice(call.slot.as_bytes());
         // A key that was deleted and is used for something else is another key downstream.
         seed[32..].copy_from_slice(call.fingerprint.as_bytes());
-        Self::new(held, Some(commands.clone()), seed, finished)
+        let keeper = Keeper {
+            commands: commands.clone(),
+            sealer: sealer.clone(),
+        };
+        Self::new(held, Some(keeper), seed, finished)
     }
 
     /// For work that runs without protection: every step runs, and nothing is kept.
@@ -141,13 +153,13 @@ impl Steps {
 
     fn new(
         held: Arc<Held>,
-        commands: Option<Commands>,
+        keeper: Option<Keeper>,
         seed: [u8; 64],
         finished: Vec<Checkpoint>,
     ) -> Self {
         Self(Arc::new(Shared {
             held,
-            commands,
+            keeper,
             seed,
             progress: Mutex::new(Progress::new(finished)),
             stopped: Mutex::new(None),
@@ -283,7 +295,7 @@ impl Steps {
         begun.is_finished = true;
         let shared = &*self.0;
         let name = begun.name;
-        let (Some(grant), Some(commands)) = (shared.held.grant(), &shared.commands) else {
+        let (Some(grant), Some(keeper)) = (shared.held.grant(), &shared.keeper) else {
             return Ok(());
         };
         let checkpoint = |value: Vec<u8>| Checkpoint {
@@ -302,7 +314,7 @@ impl Steps {
                 );
                 checkpoint(codec::not_retained())
             });
-        match commands.checkpoint(grant, step.clone()).await {
+        match keeper.keep(grant, step.clone()).await {
             Ok(Written::Done) => {
                 shared.held.keeps(&step);
                 shared.progress().keep(step);
@@ -312,11 +324,19 @@ impl Steps {
                 shared.held.fenced();
                 Err(StepsError::Fenced)
             }
-            Err(failed) => Err(shared.stop(StepsError::Store {
+            Err(error) => Err(shared.stop(StepsError::Store {
                 step: name.to_owned(),
-                error: failed.error,
+                error,
             })),
         }
+    }
+}
+
+impl Keeper {
+    async fn keep(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {
+        let step = self.sealer.step(step)?;
+        let written = self.commands.checkpoint(grant, step).await;
+        written.map_err(|failed| failed.error)
     }
 }
 
@@ -328,7 +348,7 @@ impl Shared {
     /// Makes sure that the claim holds: of a lease that has run out by this
     /// process's clock, the store knows whether anybody has taken it over.
     async fn confirm(&self, name: &str) -> Result<(), StepsError> {
-        let (Some(grant), Some(commands)) = (self.held.grant(), &self.commands) else {
+        let (Some(grant), Some(keeper)) = (self.held.grant(), &self.keeper) else {
             return Ok(());
         };
         if self.held.is_over() {
@@ -343,7 +363,7 @@ impl Shared {
             return Err(StepsError::Fenced);
         }
         let asked_at = Instant::now();
-        match commands.renew(grant, self.held.lease()).await {
+        match keeper.commands.renew(grant, self.held.lease()).await {
             Ok(Written::Done) => {
                 self.held.renewed(asked_at);
                 Ok(())
