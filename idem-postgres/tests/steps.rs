@@ -16,6 +16,7 @@ use bytes::Bytes;
 use idem_core::{
     Call, Execution, Fingerprint, Finish, Operation, Overrides, Renewal, Runtime, Slot, SlotState,
     StepError, Steps, Stop, Store, StoreError, Stored, Worked, Writes, Written,
+    encryption::{Key, Keyring},
 };
 use idem_postgres::{Isolation, Postgres as Db, PostgresStore, Tx};
 use idem_servers::{Postgres, Proxy, until};
@@ -59,6 +60,17 @@ impl Bench {
             runtime: Runtime::builder(store.clone()).build().unwrap(),
             store,
             steps_run: Arc::default(),
+        }
+    }
+
+    /// A node that seals what it stores.
+    fn sealing(&self) -> Self {
+        let keys = Keyring::new(Key::new("k", &[1; 32]).unwrap());
+        let runtime = Runtime::builder(self.store.clone()).encryption(keys);
+        Self {
+            store: self.store.clone(),
+            runtime: runtime.build().unwrap(),
+            steps_run: Arc::clone(&self.steps_run),
         }
     }
 
@@ -199,6 +211,29 @@ async fn whatever_becomes_of_the_writes_a_finished_step_is_kept() {
     let again = bench.run(2, End::Declined, nothing).await;
     assert!(matches!(again, Execution::Replayed(_)), "{again:?}");
     assert_eq!((bench.effects().await, bench.steps_run()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_steps_and_the_record_beside_a_transaction_are_sealed() {
+    let server = Postgres::start().await;
+    let plain = Bench::new(&server).await;
+    let sealing = plain.sealing();
+    let released = sealing.run(1, End::Release, nothing).await;
+    assert_eq!(ran(&released), ("1", 1, Stored::Released));
+    let step = |outcome: &Outcome| match outcome {
+        Execution::StoreFailed(StoreError::Unopened { cause, .. }) => cause.step.clone(),
+        other => panic!("{other:?}"),
+    };
+    let unopened = plain.run(1, End::Record, nothing).await;
+    assert_eq!(step(&unopened).as_deref(), Some("step"));
+    assert_eq!((plain.effects().await, plain.steps_run()), (0, 1));
+    let recorded = sealing.run(1, End::Record, nothing).await;
+    assert_eq!(ran(&recorded), ("1", 3, Stored::Recorded));
+    let unopened = plain.run(1, End::Record, nothing).await;
+    assert_eq!(step(&unopened), None);
+    let again = sealing.run(1, End::Record, nothing).await;
+    assert!(matches!(again, Execution::Replayed(replay) if replay.record == "1"));
+    assert_eq!((plain.effects().await, plain.steps_run()), (2, 1));
 }
 
 #[tokio::test]
@@ -376,10 +411,13 @@ async fn i10_a_commit_whose_reply_is_lost_is_read_and_not_repeated() {
             .await
             .unwrap(),
     );
+    let sealing = behind.sealing();
     let mut holder = PgConnection::connect(&server.url()).await.unwrap();
     let mut effects = 0;
     for number in 1..=10_u8 {
         let commits = number % 2 == 1;
+        // What is read back is open, and compared with what was sealed.
+        let behind = if number % 4 < 2 { &behind } else { &sealing };
         hold(&mut holder, true).await;
         let lost = behind.run(number, End::Record, nothing);
         let broken = async {

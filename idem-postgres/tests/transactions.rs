@@ -17,6 +17,7 @@ use idem_core::{
     Begun, Call, Claim, ClaimRequest, Claimed, Concluded, Ending, Execution, Fingerprint, Finish,
     Grant, Operation, OwnerId, Runtime, Slot, SlotState, Store, StoreError, Stored,
     TransactionHandle, Transactional, Worked, Writes,
+    encryption::{Key, Keyring},
 };
 use idem_postgres::{Isolation, OpenTransaction, Postgres as Db, PostgresStore, Tx};
 use idem_servers::{Postgres, Proxy, until};
@@ -266,6 +267,14 @@ impl Bench {
         Self { runtime, store }
     }
 
+    /// A node that seals what it stores.
+    fn sealing(store: PostgresStore) -> Self {
+        let keys = Keyring::new(Key::new("k", &[1; 32]).unwrap());
+        let runtime = Runtime::builder(store.clone()).encryption(keys);
+        let runtime = runtime.build().unwrap();
+        Self { runtime, store }
+    }
+
     fn call(&self, slot: [u8; 32]) -> Call {
         Call::at(
             Operation::new("test"),
@@ -455,7 +464,7 @@ async fn a_commit_whose_reply_is_lost_is_read_and_not_repeated() {
     let behind = PostgresStore::connect(&server.url_through(&proxy))
         .await
         .unwrap();
-    let bench = Bench::over(behind);
+    let benches = [Bench::over(behind.clone()), Bench::sealing(behind)];
     server
         .execute(
             "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS \
@@ -474,6 +483,8 @@ async fn a_commit_whose_reply_is_lost_is_read_and_not_repeated() {
             .execute(&mut holder)
             .await
             .unwrap();
+        // What is read back is open, and compared with what was sealed.
+        let bench = &benches[usize::from(number % 2)];
         let lost = bench.run([number; 32], move |mut tx| async move {
             effect(&mut tx).await.unwrap();
         });
