@@ -270,11 +270,13 @@ async fn work_in_a_transaction_does_not_begin_over_a_step_that_does_not_open() {
         builder.build().unwrap()
     };
     let sealing = runtime(Some(keys()));
-    let call = || Call {
-        slot: Slot::from_bytes([1; 32]),
-        operation: Operation::new("transfer"),
-        fingerprint: Fingerprint::from_bytes([2; 32]),
-        settings: sealing.settings(),
+    let call = || {
+        Call::at(
+            Operation::new("transfer"),
+            Slot::from_bytes([1; 32]),
+            Fingerprint::from_bytes([2; 32]),
+            sealing.settings(),
+        )
     };
     let work = |steps: Steps| async move {
         let _ = steps

@@ -31,13 +31,13 @@ fn only(id: &str, key: [u8; 32]) -> Keyring {
 }
 
 fn call(node: &Runtime, n: u8) -> Call {
-    Call {
-        slot: slot(n),
-        operation: Operation::new("pay"),
+    Call::at(
+        Operation::new("pay"),
+        slot(n),
         // That of the slots that are made here.
-        fingerprint: Fingerprint::from_bytes([9; 32]),
-        settings: node.settings(),
-    }
+        Fingerprint::from_bytes([9; 32]),
+        node.settings(),
+    )
 }
 
 /// What the service answers: it runs, or replays.
