@@ -73,6 +73,8 @@ impl KeysArgs {
 
 #[cfg(test)]
 mod tests {
+    use idem_core::encryption::KeyringError;
+
     use super::*;
 
     fn keyring(given: &[&str]) -> Result<Option<Keyring>, OperateError> {
@@ -89,7 +91,10 @@ mod tests {
         assert!(keyring(&[]).unwrap().is_none());
         assert!(keyring(&[""]).unwrap().is_none());
         let twice = keyring(&[&one, &one]).unwrap_err();
-        assert!(twice.to_string().contains("\"new\""), "{twice}");
+        let id = "new".parse().unwrap();
+        assert!(
+            matches!(twice, OperateError::Key(KeyringError::Repeated { id: told }) if told == id)
+        );
     }
 
     #[test]
