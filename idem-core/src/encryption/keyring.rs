@@ -65,7 +65,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The keys of a runtime: the first seals, and all open, see [the module](self).
+/// The keys of a runtime: the first seals, and all open, see
+/// [the module](crate::encryption).
 /// Cheap to clone; clones share the keys.
 #[derive(Debug, Clone)]
 #[must_use]
