@@ -1,0 +1,17 @@
+//! Proof that idem keeps its promises while everything around it fails.
+//!
+//! - [`history`]: what happened, as clients, executions, processes and a store's log tell it.
+//! - [`checker`]: whether that is a history of *one key, one effect, one answer*.
+//!
+//! The checker is the same for simulated and for real servers.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support: a proof that cannot go on ends here, and says why"
+)]
+
+pub mod checker;
+pub mod history;
