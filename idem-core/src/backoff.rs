@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::random::random;
+
 /// Pauses between half of and the whole of a length that doubles up to a limit.
 #[derive(Debug)]
 pub(crate) struct Backoff {
@@ -17,7 +19,7 @@ impl Backoff {
     pub(crate) fn pause(&mut self) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(self.limit);
-        whole.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+        whole.mul_f64(0.5 + random::<f64>() / 2.0)
     }
 }
 

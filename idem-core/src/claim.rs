@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Fingerprint, Slot, StoreError};
+use crate::{Fingerprint, Slot, StoreError, random::random};
 
 /// 128 random bits that one request draws for its claim.
 ///
@@ -18,7 +18,7 @@ impl OwnerId {
     /// Draws a new owner from the thread's cryptographic generator.
     #[must_use]
     pub fn random() -> Self {
-        Self(rand::random())
+        Self(random())
     }
 
     /// An owner read back from a store.

@@ -70,6 +70,7 @@ mod operation;
 mod policy;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
+mod random;
 pub mod record;
 mod runtime;
 mod scope;

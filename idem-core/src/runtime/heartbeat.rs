@@ -136,6 +136,14 @@ impl Heartbeats {
     }
 }
 
+#[cfg(feature = "testing")]
+impl Heartbeats {
+    /// How many leases are kept alive.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().by_id.len()
+    }
+}
+
 /// Keeps one lease alive for as long as it lives.
 pub(crate) struct Heartbeat {
     id: u64,
@@ -352,8 +360,9 @@ async fn serve(serving: Serving) {
         match sleep {
             Some(until) => {
                 tokio::select! {
-                    () = sleep_until(until) => {}
+                    biased;
                     () = shared.changed.notified() => {}
+                    () = sleep_until(until) => {}
                 }
             }
             None => shared.changed.notified().await,

@@ -211,6 +211,7 @@ impl Lease {
                 Some(until) if until <= Instant::now() => return,
                 Some(until) => {
                     tokio::select! {
+                        biased;
                         () = changed => {}
                         () = tokio::time::sleep_until(until) => {}
                     }

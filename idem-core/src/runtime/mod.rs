@@ -8,6 +8,8 @@ mod guard;
 mod heartbeat;
 mod hold;
 mod lease;
+#[cfg(feature = "testing")]
+mod leftovers;
 mod limits;
 mod names;
 mod operate;
@@ -24,6 +26,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+#[cfg(feature = "testing")]
+pub use self::leftovers::Leftovers;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::steps::checkpoints;
 use self::{

@@ -4,12 +4,12 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until},
 };
 
@@ -28,11 +28,39 @@ struct Shared {
 }
 
 struct Place {
-    changed: watch::Sender<()>,
+    changes: Arc<Changes>,
     /// Whose turn it is to ask the store: one asks for all who wait.
     turn: Arc<Semaphore>,
     owners: usize,
     waiters: usize,
+}
+
+/// How often a slot has changed. Who waits is told in the order of coming.
+#[derive(Default)]
+struct Changes {
+    count: AtomicU64,
+    told: Notify,
+}
+
+impl Changes {
+    fn tell(&self) {
+        self.count.fetch_add(1, SeqCst);
+        self.told.notify_waiters();
+    }
+
+    /// Ends once there were more changes than `seen`, which is counted up to them.
+    async fn after(&self, seen: &mut u64) {
+        loop {
+            // A change after this line is told, and one before it is counted.
+            let told = self.told.notified();
+            let count = self.count.load(SeqCst);
+            if count != *seen {
+                *seen = count;
+                return;
+            }
+            told.await;
+        }
+    }
 }
 
 impl Waiters {
@@ -42,7 +70,8 @@ impl Waiters {
         let place = self.0.place(&mut slots, slot);
         place.waiters += 1;
         Waiter {
-            changed: place.changed.subscribe(),
+            seen: place.changes.count.load(SeqCst),
+            changes: Arc::clone(&place.changes),
             turn: Arc::clone(&place.turn),
             my_turn: None,
             slot,
@@ -71,7 +100,7 @@ impl Waiters {
             return;
         }
         if let Some(place) = self.0.lock().get(slot) {
-            place.changed.send_replace(());
+            place.changes.tell();
         }
     }
 }
@@ -85,7 +114,7 @@ impl Shared {
         slots.entry(slot).or_insert_with(|| {
             self.places.fetch_add(1, SeqCst);
             Place {
-                changed: watch::Sender::new(()),
+                changes: Arc::default(),
                 turn: Arc::new(Semaphore::new(1)),
                 owners: 0,
                 waiters: 0,
@@ -109,9 +138,19 @@ impl Shared {
     }
 }
 
+#[cfg(feature = "testing")]
+impl Waiters {
+    /// How many slots somebody waits for, or owns where duplicates wait.
+    pub(crate) fn len(&self) -> usize {
+        self.0.places.load(SeqCst)
+    }
+}
+
 /// One who waits for a slot.
 pub(crate) struct Waiter {
-    changed: watch::Receiver<()>,
+    changes: Arc<Changes>,
+    /// The changes that are no news.
+    seen: u64,
     turn: Arc<Semaphore>,
     /// Kept until it is dropped: then it is another's turn.
     my_turn: Option<OwnedSemaphorePermit>,
@@ -124,7 +163,8 @@ impl Waiter {
     /// is this one's turn to ask; and at `until`.
     pub(crate) async fn changed(&mut self, look_again: Instant, until: Instant) {
         let Self {
-            changed,
+            changes,
+            seen,
             turn,
             my_turn,
             ..
@@ -137,8 +177,8 @@ impl Waiter {
             sleep_until(look_again).await;
         };
         tokio::select! {
-            // The sender lives as long as this waiter is counted, so it has no error to give.
-            _ = changed.changed() => {}
+            biased;
+            () = changes.after(seen) => {}
             () = asking => {}
             () = sleep_until(until) => {}
         }

@@ -5,6 +5,7 @@
 //! - [`ChaosStore`]: a store around another that delays, fails, loses replies and hangs, by a
 //!   script or by a seed.
 //! - [`Insisting`]: a store around another that is asked until it answers.
+//! - [`Seeded`]: a seed for what the runtime draws, so that a test can be played again.
 //! - [`TestClock`]: how a test lets time pass on its store's clock.
 //!
 //! ```
@@ -42,3 +43,4 @@ pub use self::{
     clock::TestClock,
     insisting::{Insisting, insist},
 };
+pub use crate::{random::seeded::Seeded, runtime::Leftovers};

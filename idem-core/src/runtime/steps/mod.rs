@@ -26,7 +26,7 @@ use super::{
     lease::{Held, Lease},
     seal::Sealer,
 };
-use crate::{Call, Checkpoint, Grant, StoreError, Written};
+use crate::{Call, Checkpoint, Grant, StoreError, Written, random::random};
 
 /// The recovery points of one execution: each step runs once per slot, and an
 /// attempt after a crash gets the results of those that were finished before.
@@ -147,7 +147,7 @@ impl Steps {
     #[must_use]
     pub fn unprotected() -> Self {
         let mut seed = [0; 64];
-        seed[..32].copy_from_slice(&rand::random::<[u8; 32]>());
+        seed[..32].copy_from_slice(&random::<[u8; 32]>());
         Self::new(Held::unprotected(), None, seed, Vec::new())
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Log {
 
 #[derive(Default)]
 struct SlotLog {
+    /// Writes were lost: from then on nobody knows who was in flight.
+    lost: Option<Duration>,
     /// Who was in flight, from when to when.
     held: Vec<Holding>,
     completed: Vec<Duration>,
@@ -47,7 +49,8 @@ impl Log {
     pub(super) fn is_held(&self, place: Place, call: CallId, from: Duration, to: Duration) -> bool {
         self.of(place).is_some_and(|log| {
             let mut held = log.held.iter();
-            held.any(|it| it.call != Some(call) && it.from <= to && it.to >= from)
+            log.lost.is_some_and(|lost| lost <= to)
+                || held.any(|it| it.call != Some(call) && it.from <= to && it.to >= from)
         })
     }
 
@@ -150,6 +153,7 @@ pub(super) fn check(history: &History, index: &Index<'_>, found: &mut Vec<Violat
                 for place in places.as_ref().unwrap_or(&all) {
                     if let Some(slot) = slots.get_mut(place) {
                         slot.leave(event.at);
+                        slot.log.lost.get_or_insert(event.at);
                         slot.state = State::Lost;
                     }
                 }
@@ -450,7 +454,7 @@ impl Slot {
         match (done, holds && (in_flight || again)) {
             (true, false) => {
                 let invariant = match (&self.state, holds) {
-                    (State::Completed { .. }, true) => Invariant::I3,
+                    (State::Completed { .. }, _) => Invariant::I3,
                     _ => Invariant::I2,
                 };
                 return Err((invariant, told()));
