@@ -5,7 +5,7 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{AMBIGUOUS, LAPSE, LEASE, Node, PATIENCE, TTL, in_progress, ran, replayed};
+use common::{AMBIGUOUS, LAPSE, LEASE, Node, PATIENCE, TTL, in_progress, ran, replayed, until};
 use idem_core::{
     Drained, Execution, MemoryStore, OnStoreError, Overrides, StoreError, Stored,
     testing::{ChaosStore, Fault, Verb},
@@ -80,6 +80,61 @@ async fn a_claim_that_was_applied_and_never_answered_does_not_block_its_slot_for
     assert!(recovered.elapsed() < LEASE / 2, "{:?}", recovered.elapsed());
     // The claim of which nobody knew counts as an attempt.
     assert_eq!(ran(&retry), ("effect 1", 2, Stored::Recorded));
+}
+
+/// A node that waits for a reply for longer than its lease is long, as one does that
+/// stands still between the reply and reading it.
+fn still() -> Node {
+    Node::built(ChaosStore::new(Arc::default()), |builder| {
+        builder.store_deadline(PATIENCE).store_try_timeout(PATIENCE)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_answered_after_its_lease_does_not_run_beside_who_took_over() {
+    let node = still();
+    let peer = node.peer();
+    let late = Fault::DelayAfter(2 * LAPSE);
+    node.store.plan().next(Verb::Claim, late);
+    let stale = tokio::spawn({
+        let node = node.clone();
+        async move { node.pay("k").await }
+    });
+    until(|| node.store.plan().calls(Verb::Claim) == 1).await;
+    sleep(LAPSE).await;
+    assert_eq!(ran(&peer.pay("k").await), ("effect 1", 2, Stored::Recorded));
+    assert_eq!(replayed(&stale.await.unwrap()).record, "effect 1");
+    assert_eq!(node.effects(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_answered_after_its_lease_and_that_nobody_took_runs() {
+    let node = still();
+    let late = Fault::DelayAfter(LAPSE);
+    node.store.plan().next(Verb::Claim, late);
+    let slow = node.pay_slowly("k", 2 * LEASE);
+    let slow = tokio::spawn(slow);
+    until(|| node.effects() == 1).await;
+    // Its lease is a new one.
+    in_progress(&node.peer().pay("k").await);
+    let outcome = slow.await.unwrap();
+    assert_eq!(ran(&outcome), ("effect 1", 1, Stored::Recorded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_always_later_than_the_lease_is_out_of_reach() {
+    let node = still();
+    node.store
+        .plan()
+        .always(Verb::Claim, Fault::DelayAfter(LAPSE));
+    let refused = node.pay("k").await;
+    let refused = matches!(refused, Execution::StoreFailed(StoreError::TimedOut(LEASE)));
+    assert!(refused);
+    assert_eq!(node.effects(), 0);
+    // And the slot is given back.
+    node.store.plan().clear();
+    ran(&node.peer().pay_until_answered("k").await);
+    assert_eq!(node.effects(), 1);
 }
 
 #[tokio::test(start_paused = true)]

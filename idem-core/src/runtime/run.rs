@@ -10,6 +10,7 @@ use tracing::Span;
 use super::{
     Inner, Runtime,
     admit::{Admission, admit, settle},
+    commands::Failed,
     hold::{Ended, Hold},
     lease::Held,
     limits::{Met, Seat, bytes_of},
@@ -21,6 +22,10 @@ use crate::{
     Claim, ClaimRequest, Claimed, Fingerprint, Grant, Limit, OnStoreError, Operation, OwnerId,
     ScopeTag, Settings, Slot, SlotState, StoreError, backoff::Backoff, clock::after, telemetry,
 };
+
+/// How often a question is asked whose answer came after the lease that it is about.
+/// A store that is always so late protects nothing: it counts as out of reach.
+pub(super) const OLD_NEWS: usize = 3;
 
 /// One intent that arrived: what it is called, what it asks, how it is treated.
 ///
@@ -298,13 +303,22 @@ impl Won {
         has_steps: bool,
     ) -> Admission<Self> {
         let claim = |seat| async move {
-            let sent = Instant::now();
-            Ok(match inner.commands.claim(*request).await? {
-                Claim::Claimed(claimed) => {
+            for _ in 0..OLD_NEWS {
+                let sent = Instant::now();
+                let claimed = match inner.commands.claim(*request).await? {
+                    Claim::Claimed(claimed) => claimed,
+                    claim => return Ok(Err(claim)),
+                };
+                // An answer that comes after the lease (this process stood still) says whose
+                // the slot was. Another may have taken over, and even be done.
+                if Instant::now() < after(sent, request.lease) {
                     let under = claimed.under;
-                    Ok(((claimed, sent, seat), under))
+                    return Ok(Ok(((claimed, sent, seat), under)));
                 }
-                claim => Err(claim),
+            }
+            Err(Failed {
+                error: StoreError::TimedOut(request.lease),
+                maybe_applied: true,
             })
         };
         match admit(inner, call, engaged, claim).await {

@@ -60,6 +60,8 @@ impl<'a> Answers<'a> {
             && self.history.sees_runs
         {
             match self.made.get(body) {
+                // What is not recorded is the work's own affair.
+                None if !is_promise(answer) => {}
                 None => fault(
                     Invariant::I3,
                     format!("request {id} got {body:?}, which no execution has made"),
@@ -158,7 +160,12 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// The answer's body, if it promises anything.
+/// Whether a later request is to get the same.
+const fn is_promise(answer: &Answer) -> bool {
+    matches!(answer, Answer::Fresh { .. } | Answer::Replayed { .. })
+}
+
+/// The answer's body, if it has one.
 fn body(answer: &Answer) -> Option<&str> {
     match answer {
         Answer::Fresh { body }

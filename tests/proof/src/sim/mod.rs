@@ -475,7 +475,13 @@ impl Simulation {
                 self.note_node(at, id, Change::Stopped);
             }
             Fault::Wake(id) => {
-                let timers_first = self.world.lock().rng.odds(500);
+                let timers_first = {
+                    let mut world = self.world.lock();
+                    if world.rng.odds(300) {
+                        world.ambushes.again = Some(id);
+                    }
+                    world.rng.odds(500)
+                };
                 let Some(place) = self.nodes.get_mut(&id) else {
                     return;
                 };
@@ -543,7 +549,14 @@ impl Simulation {
         if let Some(node) = place.node.take() {
             place.clock = at;
             self.note_node(at, id, Change::Crashed);
+            let before = self.world.lock().events.len();
             node.crash(at);
+            // Tasks are dropped in an order that hangs on how many there were in this
+            // process before.
+            self.world.lock().events[before..].sort_by_key(|event| match event.what {
+                What::Cut { run } => run,
+                _ => 0,
+            });
         }
         let broken: Vec<_> = self
             .calls

@@ -128,6 +128,8 @@ pub(super) struct Ambushes {
     /// In how many of a thousand cases a command is the one.
     pub(super) odds: u64,
     pub(super) lease: u64,
+    /// Who was befallen just now: its next command is the one.
+    pub(super) again: Option<NodeId>,
 }
 
 /// In how many of a thousand cases a command meets something.

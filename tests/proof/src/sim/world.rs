@@ -244,10 +244,13 @@ impl World {
             stops,
             odds,
             lease,
+            again,
         } = self.ambushes;
-        if crashes + stops == 0 || !self.rng.odds(odds) {
+        let again = again == Some(victim.node);
+        if crashes + stops == 0 || !(again || self.rng.odds(odds)) {
             return;
         }
+        self.ambushes.again = None;
         let at = now + ms(self.rng.between(0, 5));
         let node = victim.node;
         let stops_it = crashes == 0 || (stops > 0 && self.rng.odds(500));
