@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{AMBIGUOUS, LAPSE, LEASE, Node, Outcome, in_progress, ran, replayed, until};
+use common::{AMBIGUOUS, LAPSE, LEASE, Node, Outcome, PATIENCE, in_progress, ran, replayed, until};
 use idem_core::{
     Execution, Finish, MAX_STEPS_BYTES, MemoryStore, OnStoreError, OnceError, Overrides, Runtime,
     Scope, StepError, Steps, StepsError, Stop, Stored,
@@ -227,6 +227,32 @@ async fn a_lease_that_ran_out_is_renewed_before_the_next_step_if_nobody_took_it(
         ("reserve 1, charge 1, ship 1 in 1", 1, Stored::Recorded)
     );
     assert!(node.store.plan().calls(Verb::Renew) > renewals);
+}
+
+/// As when the process stands still between the reply and reading it.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_answered_after_the_lease_begins_no_step() {
+    let store = ChaosStore::new(Arc::default());
+    let node = Node::built(store, |builder| {
+        builder.store_deadline(PATIENCE).store_try_timeout(PATIENCE)
+    });
+    let (peer, world) = (node.peer(), World::default());
+    node.store.plan().always(Verb::Renew, Fault::FailBefore);
+    let stale = tokio::spawn(order(&node, &world, "charge"));
+    world.until_paused(1).await;
+    sleep(LAPSE).await;
+    let late = Fault::DelayAfter(2 * LAPSE);
+    node.store.plan().always(Verb::Renew, late);
+    world.go_on();
+    sleep(LAPSE).await;
+    let retry = order(&peer, &world, "").await;
+    assert_eq!(ran(&retry).0, "reserve 1, charge 1, ship 1 in 2");
+    let outcome = stale.await.unwrap();
+    assert_eq!(
+        replayed(&outcome).record,
+        "reserve 1, charge 1, ship 1 in 2"
+    );
+    assert_eq!(world.count("charge"), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ use self::progress::{Asked, Progress};
 use super::{
     commands::Commands,
     lease::{Held, Lease},
+    run::OLD_NEWS,
     seal::Sealer,
 };
 use crate::{Call, Checkpoint, Grant, StoreError, Written, random::random};
@@ -351,32 +352,44 @@ impl Shared {
         let (Some(grant), Some(keeper)) = (self.held.grant(), &self.keeper) else {
             return Ok(());
         };
+        let failed = |error| {
+            self.stop(StepsError::Store {
+                step: name.to_owned(),
+                error,
+            })
+        };
+        // An answer that comes after the lease (this process stood still) says nothing of now.
+        for _ in 0..OLD_NEWS {
+            if self.holds(name)? {
+                return Ok(());
+            }
+            let asked_at = Instant::now();
+            match keeper.commands.renew(grant, self.held.lease()).await {
+                Ok(Written::Done) => self.held.renewed(asked_at),
+                Ok(Written::Fenced) => {
+                    self.held.fenced();
+                    return Err(StepsError::Fenced);
+                }
+                Err(error) => return Err(failed(error.error)),
+            }
+        }
+        if self.holds(name)? {
+            return Ok(());
+        }
+        Err(failed(StoreError::TimedOut(self.held.lease())))
+    }
+
+    /// Whether the claim holds by this process's clock; an error if it holds no more.
+    fn holds(&self, name: &str) -> Result<bool, StepsError> {
         if self.held.is_over() {
             return Err(StepsError::Over {
                 step: name.to_owned(),
             });
         }
-        if self.held.is_sure() {
-            return Ok(());
-        }
         if self.held.is_fenced() {
             return Err(StepsError::Fenced);
         }
-        let asked_at = Instant::now();
-        match keeper.commands.renew(grant, self.held.lease()).await {
-            Ok(Written::Done) => {
-                self.held.renewed(asked_at);
-                Ok(())
-            }
-            Ok(Written::Fenced) => {
-                self.held.fenced();
-                Err(StepsError::Fenced)
-            }
-            Err(failed) => Err(self.stop(StepsError::Store {
-                step: name.to_owned(),
-                error: failed.error,
-            })),
-        }
+        Ok(self.held.is_sure())
     }
 
     /// What the work answers from here on is not recorded.

@@ -26,7 +26,15 @@ struct SlotLog {
     held: Vec<Holding>,
     completed: Vec<Duration>,
     won: Vec<Won>,
-    written: Vec<(Duration, u64, bool)>,
+    /// When which fence was shown for which write.
+    written: Vec<(Duration, u64, Wrote)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    Record,
+    Release,
+    Other,
 }
 
 struct Holding {
@@ -66,9 +74,18 @@ impl Log {
 
     /// Whether a completion under this fence was applied after `from`.
     pub(super) fn is_completed_by(&self, place: Place, fence: u64, from: Duration) -> bool {
+        self.has_written(place, fence, from, Wrote::Record)
+    }
+
+    /// Whether a release under this fence was applied after `from`.
+    pub(super) fn is_released_by(&self, place: Place, fence: u64, from: Duration) -> bool {
+        self.has_written(place, fence, from, Wrote::Release)
+    }
+
+    fn has_written(&self, place: Place, fence: u64, from: Duration, what: Wrote) -> bool {
         self.of(place).is_some_and(|log| {
             let mut all = log.written.iter();
-            all.any(|(at, of, completes)| *at >= from && *of == fence && *completes)
+            all.any(|(at, of, wrote)| *at >= from && *of == fence && *wrote == what)
         })
     }
 
@@ -464,9 +481,12 @@ impl Slot {
             (false, false) => return Ok(()),
             (true, true) => {}
         }
-        self.log
-            .written
-            .push((at, fence, matches!(write, Write::Complete(_))));
+        let wrote = match write {
+            Write::Complete(_) => Wrote::Record,
+            Write::Release => Wrote::Release,
+            Write::Renew | Write::Step(_) => Wrote::Other,
+        };
+        self.log.written.push((at, fence, wrote));
         if again {
             return Ok(());
         }

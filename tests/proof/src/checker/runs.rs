@@ -98,34 +98,56 @@ impl Runs<'_> {
                     ),
                 );
             }
-            self.record_is_kept(id, run, fence, &mut fault);
+            self.outcome_is_kept(id, run, fence, &mut fault);
         }
     }
 
-    /// An answer to be recorded is recorded, if its process lives and nobody has taken over.
-    fn record_is_kept(
+    /// An answer to be recorded is recorded, and any other outcome gives the slot back, if
+    /// the process lives and nobody has taken over.
+    fn outcome_is_kept(
         &self,
         id: RunId,
         run: &Run<'_>,
         fence: u64,
         fault: &mut impl FnMut(Invariant, std::time::Duration, String),
     ) {
-        let Some((at, End::Record(_))) = run.ended else {
+        let Some((at, end_of_run)) = run.ended else {
             return;
         };
         let end = self.index.end;
         let is_given_up = self.index.generation(run.place, run.began)
             != self.index.generation(run.place, end)
             || self.index.has_crashed(run.node, at, end)
-            || self.log.is_taken_over(run.place, fence, run.began, end)
+            || (self.log.is_taken_over(run.place, fence, run.began, end)
+                && self.is_excusably_replaced(run, at))
             || at + self.history.rules(run.place).ttl >= end;
-        if !is_given_up && !self.log.is_completed_by(run.place, fence, at) {
+        if is_given_up {
+            return;
+        }
+        let records = matches!(end_of_run, End::Record(_));
+        if records && !self.log.is_completed_by(run.place, fence, at) {
             fault(
                 Invariant::I7,
                 end,
                 format!("the record of execution {id} is lost, and its process is alive"),
             );
         }
+        if !records && !self.log.is_released_by(run.place, fence, at) {
+            fault(
+                Invariant::InProgress,
+                end,
+                format!("execution {id} kept nothing, and its slot is not given back"),
+            );
+        }
+    }
+
+    /// Whether its lease may have lapsed before its outcome was stored.
+    fn is_excusably_replaced(&self, run: &Run<'_>, ended: std::time::Duration) -> bool {
+        let lease = self.history.rules(run.place).lease;
+        let until = ended + lease;
+        let node = run.node;
+        self.index.may_lapse(node, run.began, until, lease)
+            || self.index.is_disturbed(node, run.began, until)
     }
 
     /// When the record was certainly there, in the generation of this execution.
