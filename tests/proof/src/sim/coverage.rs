@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::Played;
+use super::{Played, Profile};
 use crate::{
     checker::Promise,
     history::{
@@ -16,44 +16,74 @@ use crate::{
     },
 };
 
-/// What has to be met, and how often at the least in the schedules of an ordinary test run.
-pub const SITUATIONS: &[(&str, u64)] = &[
-    ("a lapsed lease is taken over", 1000),
-    ("a released slot is claimed again", 1000),
-    ("a renewal is fenced", 500),
-    ("a completion is fenced", 200),
-    ("a release is fenced", 50),
-    ("a step is fenced", 30),
-    ("a claim in flight is asked for again", 500),
-    ("a completion is asked for again", 300),
-    ("a release is asked for again", 50),
-    ("a claim that is over arrives late", 50),
-    ("a claim without an answer is settled", 100),
-    ("the work goes on without its client", 1000),
-    ("a finished step is handed over", 300),
-    ("a process woke between two steps", 300),
+/// What has to be met, by the schedules of which profile, and how often at the least in
+/// three thousand of them.
+pub const SITUATIONS: &[(&str, Profile, u64)] = &[
+    ("a lapsed lease is taken over", Profile::Crashes, 1000),
+    ("a released slot is claimed again", Profile::Calm, 700),
+    ("a renewal is fenced", Profile::Lossy, 3000),
+    ("a completion is fenced", Profile::Stops, 100),
+    ("a release is fenced", Profile::Lossy, 600),
+    ("a step is fenced", Profile::Lossy, 500),
+    (
+        "a claim in flight is asked for again",
+        Profile::Outages,
+        5000,
+    ),
+    ("a completion is asked for again", Profile::Lossy, 3000),
+    ("a release is asked for again", Profile::Lossy, 450),
+    ("a claim that is over arrives late", Profile::Lossy, 150),
+    ("a claim without an answer is settled", Profile::Lossy, 450),
+    ("the work goes on without its client", Profile::Calm, 450),
+    ("a finished step is handed over", Profile::Crashes, 300),
+    ("a process woke between two steps", Profile::Stops, 200),
     (
         "a process woke between two steps, and had been replaced",
-        20,
+        Profile::Stops,
+        40,
     ),
-    ("a process died between two steps", 100),
-    ("the one who was replaced gets the record", 100),
-    ("a record is replayed", 5000),
-    ("a record past its ttl is replayed", 50),
-    ("a duplicate waited for the record", 300),
-    ("a duplicate is told that it is in progress", 1000),
-    ("another payload is refused", 1000),
-    ("nobody knows what became of it", 100),
-    ("the store is unavailable", 500),
-    ("an answer is not stored yet", 100),
-    ("the work panics", 200),
-    ("the work has to end at a step", 50),
-    ("a slot is deleted and used again", 30),
-    ("many leases are renewed at once", 300),
-    ("the store lost acknowledged writes", 500),
-    ("the promise was broken by the store", 100),
-    ("a process died while it owned a slot", 500),
-    ("a process stood still while it owned a slot", 500),
+    ("a process died between two steps", Profile::Crashes, 150),
+    (
+        "the one who was replaced gets the record",
+        Profile::Stops,
+        60,
+    ),
+    ("a record is replayed", Profile::Calm, 10000),
+    ("a record past its ttl is replayed", Profile::Calm, 200),
+    ("a duplicate waited for the record", Profile::Calm, 500),
+    (
+        "a duplicate is told that it is in progress",
+        Profile::Calm,
+        1000,
+    ),
+    ("another payload is refused", Profile::Calm, 500),
+    ("nobody knows what became of it", Profile::Crashes, 700),
+    ("the store is unavailable", Profile::Outages, 3000),
+    ("an answer is not stored yet", Profile::Outages, 300),
+    ("the work panics", Profile::Calm, 200),
+    ("the work has to end at a step", Profile::Outages, 200),
+    ("a slot is deleted and used again", Profile::Calm, 300),
+    ("many leases are renewed at once", Profile::Calm, 60),
+    (
+        "the store lost acknowledged writes",
+        Profile::Failover,
+        2500,
+    ),
+    (
+        "the promise was broken by the store",
+        Profile::Failover,
+        500,
+    ),
+    (
+        "a process died while it owned a slot",
+        Profile::Crashes,
+        900,
+    ),
+    (
+        "a process stood still while it owned a slot",
+        Profile::Stops,
+        1000,
+    ),
 ];
 
 /// What was met.
@@ -95,17 +125,16 @@ impl Coverage {
         }
     }
 
-    /// Adds what another has met.
-    pub fn merge(&mut self, other: Self) {
-        self.schedules += other.schedules;
-        self.events += other.events;
-        self.outcomes.extend(other.outcomes);
-        for (situation, count) in other.situations {
-            *self.situations.entry(situation).or_default() += count;
-        }
-        for (transition, count) in other.transitions {
-            *self.transitions.entry(transition).or_default() += count;
-        }
+    /// The situations of this profile that were met less often than they have to be, with
+    /// how often they were and how often they have to be.
+    #[must_use]
+    pub fn too_rare(&self, profile: Profile) -> Vec<(&'static str, u64, u64)> {
+        SITUATIONS
+            .iter()
+            .filter(|(_, of, _)| *of == profile)
+            .map(|(situation, _, least)| (*situation, self.count(situation), *least))
+            .filter(|(_, count, least)| count < least)
+            .collect()
     }
 
     /// How often this was met.
@@ -122,7 +151,7 @@ impl Coverage {
     }
 
     fn met(&mut self, situation: &'static str) {
-        debug_assert!(SITUATIONS.iter().any(|(known, _)| *known == situation));
+        debug_assert!(SITUATIONS.iter().any(|(known, ..)| *known == situation));
         *self.situations.entry(situation).or_default() += 1;
     }
 }
@@ -137,7 +166,7 @@ impl fmt::Display for Coverage {
             self.events,
             self.outcomes.len()
         )?;
-        for (situation, _) in SITUATIONS {
+        for (situation, ..) in SITUATIONS {
             writeln!(f, "{:>9}  {situation}", self.count(situation))?;
         }
         let faults: BTreeSet<_> = self.transitions.keys().map(|(_, fault)| *fault).collect();

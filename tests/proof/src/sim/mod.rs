@@ -26,6 +26,7 @@ mod near;
 mod node;
 mod plan;
 mod rng;
+mod watchdog;
 mod wire;
 mod work;
 mod world;
@@ -102,6 +103,7 @@ pub fn run(seed: u64, options: Options) -> Played {
     let mut rng = Rng::new(seed);
     let plan = Plan::draw(&mut rng, options.profile);
     let profile = plan.profile;
+    let _watched = watchdog::Watched::new(format!("SEED={seed} PROFILE={profile:?}"));
     let mut simulation = Simulation::new(plan, rng, options.defect);
     simulation.play();
     let history = simulation.history();
@@ -281,7 +283,7 @@ impl Simulation {
             } => self
                 .world
                 .lock()
-                .arrive(from, call, request, reply_to, is_late),
+                .arrive(from, call, &request, reply_to, is_late),
             Coming::Reply {
                 to,
                 reply_to,
@@ -477,7 +479,7 @@ impl Simulation {
             Fault::Wake(id) => {
                 let timers_first = {
                     let mut world = self.world.lock();
-                    if world.rng.odds(300) {
+                    if world.rng.odds(600) {
                         world.ambushes.again = Some(id);
                     }
                     world.rng.odds(500)

@@ -86,6 +86,9 @@ impl Wire for Inside {
     }
 }
 
+/// Something that is handed to a process.
+pub(super) type Arrival = Box<dyn FnOnce(&mut Node)>;
+
 pub(super) struct Node {
     pub(super) runtime: Runtime,
     pub(super) inside: Inside,
@@ -94,7 +97,7 @@ pub(super) struct Node {
     /// Something is going on: it has to be stepped.
     pub(super) is_active: bool,
     /// What has arrived while it stood still.
-    pub(super) inbox: Vec<Box<dyn FnOnce(&mut Self)>>,
+    pub(super) inbox: Vec<Arrival>,
     /// Who waits for an answer, and is told when the client leaves.
     pub(super) clients: std::collections::BTreeMap<CallId, Arc<Notify>>,
 }

@@ -240,7 +240,7 @@ fn ambushes(rng: &mut Rng, profile: Profile, lease: Duration) -> Ambushes {
         ambushes.crashes = rng.between(0, 2) as u32;
     }
     if profile.has(Profile::Stops) {
-        ambushes.stops = rng.between(0, 2) as u32;
+        ambushes.stops = rng.between(0, 3) as u32;
     }
     ambushes
 }

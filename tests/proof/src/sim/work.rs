@@ -203,7 +203,7 @@ impl Run {
             attempt: steps.map(Steps::attempt),
             fence: steps
                 .and_then(|steps| steps.lease().fence())
-                .map(|fence| fence.get()),
+                .map(idem_core::Fence::get),
         };
         world.note(now, began);
         drop(world);

@@ -261,7 +261,9 @@ impl World {
             self.ambushes.crashes -= 1;
             (Fault::Crash(node), Fault::Restart(node), 2 * lease)
         };
-        let back_at = at + ms(self.rng.between(1, longest));
+        // Who was befallen twice has to have missed something.
+        let shortest = if again { lease } else { 1 };
+        let back_at = at + ms(self.rng.between(shortest, longest));
         self.come(at, Coming::Fault(fault));
         self.come(back_at, Coming::Fault(back));
     }
@@ -291,14 +293,14 @@ impl World {
         &mut self,
         from: Life,
         call: Option<CallId>,
-        request: Request,
+        request: &Request,
         reply_to: Option<ReplyTo>,
         is_late: bool,
     ) {
         if is_late {
             self.disturb(from, self.now);
         }
-        let reply = self.apply(from, call, &request);
+        let reply = self.apply(from, call, request);
         let Some(reply_to) = reply_to else {
             return;
         };
