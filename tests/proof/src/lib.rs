@@ -2,8 +2,11 @@
 //!
 //! - [`history`]: what happened, as clients, executions, processes and a store's log tell it.
 //! - [`checker`]: whether that is a history of *one key, one effect, one answer*.
+//! - [`sim`]: idem's real runtime over a simulated store, network and clock, with faults from a
+//!   seed.
 //!
-//! The checker is the same for simulated and for real servers.
+//! The checker is the same for simulated and for real servers. `docs/proof.md` says what is tried,
+//! what it has found, and what it does not show.
 
 #![forbid(unsafe_code)]
 #![allow(
