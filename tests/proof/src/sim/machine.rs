@@ -10,7 +10,7 @@ use bytes::Bytes;
 use idem_core::{
     Checkpoint, Claim, ClaimRequest, Claimed, Completed, Cursor, Fence, Fingerprint, Grant,
     ListQuery, OnCrash, OwnerId, Page, Renewal, Resolution, Resolved, Retention, Slot, SlotState,
-    SlotView, Written,
+    SlotView, Under, Written,
 };
 
 /// A way in which a store can be wrong, for proving that the checker sees it.
@@ -366,6 +366,7 @@ impl Held {
                 Outcome::Answer(Claim::Completed(Completed {
                     record: record.clone(),
                     expired,
+                    under: Under::Slot,
                     remaining: end.unwrap_or(now).saturating_sub(now),
                 }))
             }
@@ -398,6 +399,7 @@ impl Held {
             fence: Fence::from_raw(self.fence),
             attempt: self.attempt,
             taken_over: self.after_silence,
+            under: Under::Slot,
             checkpoints: self.steps.clone(),
         })
     }

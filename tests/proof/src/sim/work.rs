@@ -125,12 +125,8 @@ async fn ask(inside: Inside, runtime: Runtime, job: Job) -> Answer {
     }
     let (slot, fingerprint) =
         names(|names| (names.slot(job.place), names.fingerprint(job.payload)));
-    let call = Call {
-        operation: Operation::new(OPERATION),
-        slot,
-        fingerprint,
-        settings: runtime.settings_for(&overrides).unwrap(),
-    };
+    let settings = runtime.settings_for(&overrides).unwrap();
+    let call = Call::at(Operation::new(OPERATION), slot, fingerprint, settings);
     let kind = job.kind;
     let execution = if kind == Kind::Steps {
         let work = move |steps: Steps| async move {
