@@ -156,6 +156,7 @@ async fn ask(inside: Inside, runtime: Runtime, job: Job) -> Answer {
         Execution::StoreFailed(_) => Answer::StoreUnavailable,
         Execution::Unprotected { answer } => Answer::Unprotected { body: answer },
         Execution::NotCommitted(error) => Answer::Other(error.to_string()),
+        Execution::Limited { .. } => Answer::Other("limited".to_owned()),
     }
 }
 
