@@ -7,16 +7,19 @@
 //! | `IDEM_MIN_REPLICAS` | how many replicas of a Redis each write waits for | none |
 //! | `IDEM_LEASE` | how long an execution may stay silent, such as `2s` | 30s |
 //! | `IDEM_EFFECTS` | a file that gets one line for each execution of a handler | none |
+//! | `IDEM_JOURNAL` | a file in which the handlers of `work.rs` note all that they do | none |
 //!
-//! Every route takes `Authorization: Bearer NAME` and a JSON [`Order`]. The
+//! Every route takes `Authorization: Bearer NAME` and a JSON [`Order`], those of `work.rs` a `Task`. The
 //! first line printed is `listening on http://127.0.0.1:PORT`.
 
 mod caller;
 mod effects;
+mod journal;
 mod order;
 mod routes;
 #[path = "../common/store.rs"]
 mod store;
+mod work;
 
 use std::{env, error::Error, time::Duration};
 
@@ -24,12 +27,13 @@ use axum::extract::FromRef;
 use idem_axum::{Drained, Idempotency, Policy};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::effects::Effects;
+use crate::{effects::Effects, journal::Journal};
 
 #[derive(Clone, FromRef)]
 struct Lab {
     idempotency: Idempotency,
     effects: Effects,
+    journal: Journal,
 }
 
 #[tokio::main]
@@ -47,7 +51,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         idempotency: idempotency.clone(),
         effects: Effects::open(env::var_os("IDEM_EFFECTS"))
             .map_err(|error| format!("IDEM_EFFECTS: {error}"))?,
+        journal: Journal::open(env::var_os("IDEM_JOURNAL"))
+            .map_err(|error| format!("IDEM_JOURNAL: {error}"))?,
     };
+    lab.journal.keep_pulse();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(|error| format!("port {port}: {error}"))?;

@@ -39,6 +39,7 @@ pub(crate) fn router(lab: Lab) -> Result<Router, BuildError> {
         .route("/lab-small/{name}", post(lab_small))
         .route("/effects/{name}", get(count_effects))
         .merge(unannotated)
+        .merge(crate::work::routes())
         .with_state(lab))
 }
 
