@@ -50,6 +50,9 @@ rm -rf "$dir"
 [ ! -e "$dir" ] || { sleep 1; rm -rf "$dir"; }
 "#;
 
+/// Where the supervisor puts what the server prints.
+const OUTPUT: &str = "output";
+
 /// What is to be run, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Program<'a> {
@@ -97,6 +100,24 @@ struct Supervisor {
 }
 
 impl Process {
+    /// Starts a program that can be killed at any time, in a directory of its own: `["env",
+    /// "PORT=0", "/path/to/service"]`. What it prints is its [`Self::output`].
+    #[must_use]
+    pub fn run(command: &[&str]) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("idem-servers-")
+            .tempdir()
+            .expect("a directory");
+        Self::start(&dir.keep(), &Program::simple(command))
+    }
+
+    /// All that it has printed, over all its restarts.
+    #[must_use]
+    pub fn output(&self) -> String {
+        let bytes = fs::read(self.dir.join(OUTPUT)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Starts a program. From now on `dir` belongs to the process.
     pub(crate) fn start(dir: &Path, program: &Program<'_>) -> Self {
         let mut shell = Command::new("sh");
@@ -130,7 +151,7 @@ impl Process {
     }
 
     /// Starts the command again. If it still runs it is killed first.
-    pub(crate) fn restart(&self) {
+    pub fn restart(&self) {
         let mut supervisor = self
             .supervisor
             .lock()
@@ -168,7 +189,11 @@ impl Process {
     }
 
     /// Waits, blocking, until the process is in this state.
-    pub(crate) fn wait_for(&self, state: State) {
+    ///
+    /// # Panics
+    ///
+    /// When it is not after 30 seconds.
+    pub fn wait_for(&self, state: State) {
         family::wait_until(&[self.pid()], |now| now == state);
     }
 }

@@ -123,6 +123,12 @@ impl Proxy {
         self.shared.change(|state| state.generation += 1);
     }
 
+    /// Holds what clients and the server say to each other for so long, each way. What is on its way
+    /// to a replica or from it is not meant.
+    pub fn delay(&self, delay: Duration) {
+        self.shared.change(|state| state.lag = delay);
+    }
+
     /// Holds what the master sends to its replicas for so long. What replicas send passes at once.
     ///
     /// A connection is a replica's once it has sent `PSYNC`.
@@ -148,6 +154,7 @@ impl Proxy {
             state.mode = Mode::Pass;
             state.resets = 0;
             state.delay = Duration::ZERO;
+            state.lag = Duration::ZERO;
             state.frozen = false;
         });
     }

@@ -75,6 +75,17 @@ async fn a_dropped_reply_is_silence_about_what_was_done() {
 }
 
 #[tokio::test]
+async fn what_is_delayed_arrives_all_the_same() {
+    let (redis, proxy, mut connection) = start().await;
+    proxy.delay(2 * SILENCE);
+    assert!(incr(&mut connection).await.unwrap_err().is_timeout());
+    until("it is applied", async || count(&redis).await == 2).await;
+    proxy.heal();
+    let mut connection = connect(&proxy).await.unwrap();
+    assert_eq!(incr(&mut connection).await.unwrap(), 3);
+}
+
+#[tokio::test]
 async fn a_lost_reply_is_a_reset_after_the_request_was_applied() {
     let (redis, proxy, mut old) = start().await;
     proxy.reset_after_request(2);

@@ -95,8 +95,9 @@ impl Link<'_> {
                 return End::Closed;
             }
             let open = state.mode != Mode::Blackhole;
-            // A replica's bytes are held by the proxy, not by the master.
-            let read_ahead = self.scan.replica;
+            // A replica's bytes are held by the proxy, not by the master. What is held for a
+            // while would hold up what comes behind it once more.
+            let read_ahead = self.scan.replica || !state.lag.is_zero();
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() {
                     return End::Broken;
@@ -104,7 +105,7 @@ impl Link<'_> {
                 ready = self.requests.ready(
                     self.client,
                     self.server,
-                    open && self.requests.is_empty(),
+                    open && (read_ahead || self.requests.is_empty()),
                     open,
                 ) => if self.request(ready).is_err() {
                     return End::Broken;
@@ -137,7 +138,12 @@ impl Link<'_> {
             Ready::Read => {
                 if let Some(bytes) = self.requests.read(self.client)? {
                     self.scan.see(&bytes);
-                    self.requests.hold(bytes, Duration::ZERO);
+                    let lag = if self.scan.replica {
+                        Duration::ZERO
+                    } else {
+                        state.lag
+                    };
+                    self.requests.hold(bytes, lag);
                 }
                 Ok(())
             }
@@ -190,7 +196,7 @@ impl Link<'_> {
         let delay = if self.scan.replica {
             state.delay
         } else {
-            Duration::ZERO
+            state.lag
         };
         self.replies.hold(bytes, delay);
         Ok(true)

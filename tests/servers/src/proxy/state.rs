@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) resets: u64,
     /// How long bytes to a replica are held.
     pub(super) delay: Duration,
+    /// How long all other bytes are held, in each direction.
+    pub(super) lag: Duration,
     /// Whether bytes to a replica are held for good.
     pub(super) frozen: bool,
 }
@@ -52,6 +54,7 @@ impl Shared {
                 generation: 0,
                 resets: 0,
                 delay: Duration::ZERO,
+                lag: Duration::ZERO,
                 frozen: false,
             }),
             changed: watch::Sender::new(()),
