@@ -56,11 +56,12 @@ struct Task {
     padding: u16,
 }
 
-/// Whose key it is.
+/// Whose key it is, and under which number the client remembers this request.
 #[derive(Debug, Clone, Serialize)]
 struct Asker {
     user: String,
     key: String,
+    call: Option<u64>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Asker {
@@ -70,9 +71,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
         let user = bearer(&parts.headers).ok_or(StatusCode::UNAUTHORIZED)?;
         let key = parts.headers.get("idempotency-key");
         let key = key.and_then(|key| key.to_str().ok()).unwrap_or_default();
+        let call = parts.headers.get("call");
         Ok(Self {
             user,
             key: key.to_owned(),
+            call: call.and_then(|call| call.to_str().ok()?.parse().ok()),
         })
     }
 }
@@ -117,41 +120,43 @@ impl Run {
             attempt,
             journal: journal.clone(),
         };
-        run.note("begin")?;
+        run.journal.note("begin", &run)?;
         Ok(run)
     }
 
-    fn note(&self, event: &str) -> Result<(), Unwritable> {
-        Ok(self.journal.note(event, self)?)
+    fn note_with(&self, event: &str, more: &[(&str, &str)]) -> Result<(), Unwritable> {
+        let mut about = json!({ "run": self.run });
+        for (name, value) in more {
+            about[name] = (*value).into();
+        }
+        Ok(self.journal.note(event, about)?)
     }
 
     fn note_step(&self, event: &str, step: &str, result: &str) -> Result<(), Unwritable> {
-        let about = json!({
-            "run": self.run, "route": self.route, "user": self.asker.user, "key": self.asker.key,
-            "payload": self.payload, "attempt": self.attempt, "step": step, "result": result,
-        });
-        Ok(self.journal.note(event, about)?)
+        self.note_with(event, &[("step", step), ("result", result)])
     }
 
     /// Everything from the effect on.
     async fn perform(self, task: &Task) -> Result<Response, Unwritable> {
         sleep(Duration::from_millis(task.before_ms.into())).await;
-        self.note("effect")?;
+        self.note_with("effect", &[])?;
         sleep(Duration::from_millis(task.after_ms.into())).await;
         if self.attempt.is_some_and(|attempt| attempt <= task.fails) {
-            self.note("failed")?;
-            return Ok((StatusCode::BAD_GATEWAY, "as told").into_response());
+            let answer = format!("run {} fails as told", self.run);
+            self.note_with("failed", &[("answer", &answer)])?;
+            return Ok((StatusCode::BAD_GATEWAY, answer).into_response());
         }
         self.answer(task, &[])
     }
 
     fn answer(self, task: &Task, steps: &[String]) -> Result<Response, Unwritable> {
-        self.note("end")?;
         let answer = json!({
             "run": self.run, "user": self.asker.user, "key": self.asker.key,
             "payload": self.payload, "steps": steps, "padding": "x".repeat(task.padding.into()),
         });
-        Ok((StatusCode::CREATED, Json(answer)).into_response())
+        let answer = answer.to_string();
+        self.note_with("end", &[("answer", &answer)])?;
+        Ok((StatusCode::CREATED, answer).into_response())
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`checker`]: whether that is a history of *one key, one effect, one answer*.
 //! - [`sim`]: idem's real runtime over a simulated store, network and clock, with faults from a
 //!   seed.
+//! - [`nemesis`]: real processes over real stores, while everything fails that can.
 //!
 //! The checker is the same for simulated and for real servers. `docs/proof.md` says what is tried,
 //! what it has found, and what it does not show.
@@ -18,4 +19,5 @@
 
 pub mod checker;
 pub mod history;
+pub mod nemesis;
 pub mod sim;
