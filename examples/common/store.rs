@@ -9,7 +9,8 @@
 //! | `postgres://USER:PASSWORD@HOST:PORT/DATABASE` | PostgreSQL |
 //! | `redis-cluster://HOST:PORT,HOST:PORT` | a Redis cluster |
 //!
-//! With `IDEM_MIN_REPLICAS=1` each write to Redis waits for one replica.
+//! With `IDEM_MIN_REPLICAS=1` each write to Redis waits for one replica. `IDEM_REAP_EVERY=10s` says how
+//! often SQLite and PostgreSQL delete what is over.
 
 use std::{env, error::Error};
 
@@ -55,9 +56,24 @@ async fn redis(_url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
     Err("IDEM_STORE says Redis, and this build has only memory: add `--features redis`".into())
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn reap_every() -> Result<Option<std::time::Duration>, String> {
+    let Ok(interval) = env::var("IDEM_REAP_EVERY") else {
+        return Ok(None);
+    };
+    let interval = humantime::parse_duration(&interval);
+    interval
+        .map(Some)
+        .map_err(|error| format!("IDEM_REAP_EVERY: {error}; write `10s`"))
+}
+
 #[cfg(feature = "sqlite")]
 async fn sqlite(url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
-    let store = idem_axum::SqliteStore::connect(url).await?;
+    let mut store = idem_axum::SqliteStore::builder(url);
+    if let Some(interval) = reap_every()? {
+        store = store.reap_every(interval);
+    }
+    let store = store.connect().await?;
     store.migrate().await?;
     Ok(Idempotency::builder(store))
 }
@@ -69,7 +85,11 @@ async fn sqlite(_url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
 
 #[cfg(feature = "postgres")]
 async fn postgres(url: &str) -> Result<IdempotencyBuilder, Box<dyn Error>> {
-    let store = idem_axum::PostgresStore::connect(url).await?;
+    let mut store = idem_axum::PostgresStore::builder(url);
+    if let Some(interval) = reap_every()? {
+        store = store.reap_every(interval);
+    }
+    let store = store.connect().await?;
     store.migrate().await?;
     Ok(Idempotency::builder(store))
 }

@@ -5,6 +5,7 @@
 //! - [`sim`]: idem's real runtime over a simulated store, network and clock, with faults from a
 //!   seed.
 //! - [`nemesis`]: real processes over real stores, while everything fails that can.
+//! - [`soak`]: real processes over real stores for a long time, and whether anything grows.
 //!
 //! The checker is the same for simulated and for real servers. `docs/proof.md` says what is tried,
 //! what it has found, and what it does not show.
@@ -18,6 +19,8 @@
 )]
 
 pub mod checker;
+pub mod examples;
 pub mod history;
 pub mod nemesis;
 pub mod sim;
+pub mod soak;

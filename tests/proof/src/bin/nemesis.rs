@@ -6,13 +6,13 @@
 
 #![allow(clippy::expect_used, reason = "a tool for those who work on idem")]
 
-use std::{
-    process::{Command, ExitCode},
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use idem_proof::nemesis::{Config, Store, report, run, schedule::Schedule};
+use idem_proof::{
+    examples,
+    nemesis::{Config, Store, report, run, schedule::Schedule},
+};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -68,7 +68,7 @@ async fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    build();
+    examples::build();
     let mut reports = Vec::new();
     for store in arguments.store.0 {
         eprintln!("{} for {seconds} s with the seed {seed} …", store.name());
@@ -104,22 +104,4 @@ async fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-/// The services under test are examples, which `cargo run` does not build.
-fn build() {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        "idem-axum",
-        "--all-features",
-    ]);
-    cargo.args(["--example", "lab", "--example", "ledger"]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let built = cargo.status().expect("cargo starts");
-    assert!(built.success(), "the examples do not compile");
 }

@@ -127,7 +127,7 @@ fn request(call: &Call<'_>, id: u64) -> Request<Full<Bytes>> {
 }
 
 /// A request without its body.
-pub(super) fn post(address: &str, path: &str, user: &str, key: &str) -> http::request::Builder {
+pub(crate) fn post(address: &str, path: &str, user: &str, key: &str) -> http::request::Builder {
     Request::post(format!("http://{address}{path}"))
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::AUTHORIZATION, format!("Bearer {user}"))
@@ -135,12 +135,12 @@ pub(super) fn post(address: &str, path: &str, user: &str, key: &str) -> http::re
 }
 
 /// Whether a header says `true` (or `false`).
-pub(super) fn says(headers: &HeaderMap, name: &str, word: &str) -> bool {
+pub(crate) fn says(headers: &HeaderMap, name: &str, word: &str) -> bool {
     headers.get(name).is_some_and(|value| value == word)
 }
 
 /// The slug of a problem document.
-pub(super) fn problem(headers: &HeaderMap, body: &str) -> Option<String> {
+pub(crate) fn problem(headers: &HeaderMap, body: &str) -> Option<String> {
     let kind = headers.get(header::CONTENT_TYPE)?;
     if kind != "application/problem+json" {
         return None;

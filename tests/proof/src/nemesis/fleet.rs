@@ -42,7 +42,7 @@ impl Clock {
 
 /// Which program a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Program {
+pub(crate) enum Program {
     /// `examples/lab`: its handlers write a journal.
     Lab,
     /// `examples/ledger`: its handlers take the store's transaction.
@@ -73,9 +73,9 @@ impl Program {
 
 /// One process. Killed and started again, it has the same address.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// `127.0.0.1:PORT`
-    pub(super) address: String,
+    pub(crate) address: String,
     /// What it runs.
     pub(super) program: Program,
     process: Process,
@@ -85,10 +85,10 @@ pub(super) struct Node {
 
 impl Node {
     /// Starts a process and waits until it listens.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         program: Program,
         store: &str,
-        journal: &Path,
+        journal: Option<&Path>,
         environment: &[(&str, &str)],
     ) -> Self {
         let port = ports::free();
@@ -98,8 +98,8 @@ impl Node {
             format!("PORT={port}"),
             format!("IDEM_STORE={store}"),
             format!("IDEM_LEASE={}ms", LEASE.as_millis()),
-            format!("IDEM_JOURNAL={}", journal.display()),
         ];
+        words.extend(journal.map(|path| format!("IDEM_JOURNAL={}", path.display())));
         words.extend(
             environment
                 .iter()
@@ -137,6 +137,11 @@ impl Node {
     pub(super) fn ids(&self, index: usize) -> Vec<NodeId> {
         let starts = 0..self.pids().len();
         starts.map(|start| node_id(index, start)).collect()
+    }
+
+    /// The id that the system has given to its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// What its process is doing.

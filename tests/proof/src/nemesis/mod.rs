@@ -20,8 +20,8 @@
 //! Real time is not deterministic, so a seed replays the same faults and not the same history.
 
 mod books;
-mod calls;
-mod fleet;
+pub(crate) mod calls;
+pub(crate) mod fleet;
 mod journal;
 mod judge;
 mod lanes;
@@ -136,7 +136,7 @@ pub async fn run(config: Config) -> Report {
         } else {
             Program::Ledger
         };
-        nodes.push(Node::start(program, &stage.url(index), &journal, environment).await);
+        nodes.push(Node::start(program, &stage.url(index), Some(&journal), environment).await);
     }
     let nodes = Arc::new(nodes);
     let caller = Caller::new(Clock::start());
