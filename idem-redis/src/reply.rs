@@ -93,6 +93,7 @@ pub(crate) fn claim(request: &ClaimRequest, mut reply: Reply) -> Result<Claim, S
 }
 
 fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
+    let acknowledged = reply.acknowledged;
     let words = match reply.answer {
         Answer::Done => {
             return Ok(Claim::Claimed(Claimed {
@@ -129,6 +130,9 @@ fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
         (b"mismatch", 0) => Ok(Claim::Mismatch),
         (b"unknown", 0) => Ok(Claim::Unknown),
         (b"completed", 2) => {
+            // Its owner may have died before the replicas had it. Whoever is given it now
+            // and gets another after a failover has had two answers.
+            replicated(acknowledged)?;
             let completed = words.stored(slot)?.completed();
             completed
                 .map(Claim::Completed)

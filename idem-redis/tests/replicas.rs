@@ -104,6 +104,28 @@ async fn a_completion_sent_again_over_a_new_connection_is_not_done_either() {
     assert_eq!(common::insist(complete).await.unwrap(), Written::Done);
 }
 
+/// Whoever has completed it may be dead, and nobody asks for the replicas any more.
+#[tokio::test]
+async fn a_record_that_no_replica_has_is_replayed_to_nobody() {
+    let (servers, store) = replicated().await;
+    let request = request();
+    let fence = won(&store.claim(request).await.unwrap()).fence;
+    servers.replicas[0].stop();
+    let record = Bytes::from("answer");
+    let completed = store.complete(grant(&request, fence), record, RETENTION);
+    assert!(completed.await.is_err());
+    let other = RedisStore::builder(servers.url()).min_replicas(1, 50 * MS);
+    let other = other.connect().await.unwrap();
+    for store in [&store, &other] {
+        let error = store.claim(again(request)).await.unwrap_err();
+        assert!(error.is_transient(), "{error:?}");
+        assert!(told(&error).contains("0 of 1 replicas"), "{}", told(&error));
+    }
+    servers.replicas[0].resume();
+    let claim = common::insist(|| store.claim(again(request))).await;
+    assert_eq!(recorded(&claim.unwrap()), "answer");
+}
+
 #[tokio::test]
 async fn a_handler_does_not_run_while_no_replica_answers() {
     let (servers, store) = replicated().await;
