@@ -233,9 +233,16 @@ async fn work_steps(
             sleep(Duration::from_millis(task.before_ms.into())).await;
             Ok::<_, Unwritable>(result)
         });
-        let result = ran.await?;
-        run.note_step("kept", &name, &result)?;
-        results.push(result);
+        match ran.await {
+            Ok(result) => {
+                run.note_step("kept", &name, &result)?;
+                results.push(result);
+            }
+            Err(error) => {
+                run.note_with("stopped", &[])?;
+                return Err(error.into());
+            }
+        }
     }
     sleep(Duration::from_millis(task.after_ms.into())).await;
     Ok(run.answer(&task, &results)?)

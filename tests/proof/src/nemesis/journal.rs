@@ -95,6 +95,11 @@ impl Journal {
                     step: text("step")?,
                 }
             }
+            "stopped" => {
+                self.open.remove(&run);
+                let end = End::Stopped;
+                What::Ended { run, end }
+            }
             "failed" | "end" => {
                 self.open.remove(&run);
                 let answer = text("answer")?;

@@ -173,12 +173,26 @@ impl Report {
             self.violations.len()
         );
         for violation in self.violations.iter().take(20) {
-            let _ = writeln!(text, "  {violation}");
+            let _ = writeln!(text, "  {}", shortened(violation));
         }
-        let _ = writeln!(text, "{}", self.explained);
+        // What excuses a repetition is for the checker: the faults are there in words.
+        let lines = self.explained.lines();
+        for line in lines.filter(|line| !line.contains("LeaseMayHaveLapsed")) {
+            let _ = writeln!(text, "{}", shortened(line));
+        }
         let _ = writeln!(text, "the same faults again: {}", self.command());
         text
     }
+}
+
+/// Without the padding of answers.
+fn shortened(line: &str) -> String {
+    const LONGEST: usize = 400;
+    if line.chars().count() <= LONGEST {
+        return line.to_owned();
+    }
+    let start: String = line.chars().take(LONGEST).collect();
+    format!("{start}…")
 }
 
 fn listed<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> String {
