@@ -172,6 +172,19 @@ impl Redis {
         command(words).query_async(&mut connection).await
     }
 
+    /// Whether it takes a write just now, and this many replicas have it within 100 ms.
+    pub async fn acknowledges(&self, key: &str, replicas: usize) -> bool {
+        let write = async {
+            let mut connection = self.try_connection().await?;
+            // `WAIT` is about the writes of its own connection.
+            let set = command(&["SET", key, "1", "PX", "60000"]);
+            set.query_async::<()>(&mut connection).await?;
+            let wait = command(&["WAIT", &replicas.to_string(), "100"]);
+            wait.query_async::<usize>(&mut connection).await
+        };
+        write.await.is_ok_and(|reached| reached >= replicas)
+    }
+
     /// The fields of one section of `INFO`.
     pub async fn info(&self, section: &str) -> HashMap<String, String> {
         let info: String = self

@@ -86,6 +86,26 @@ impl Lanes {
         faults
     }
 
+    /// Looks after the store, and notes when it was not well, whoever is to blame. Never ends.
+    pub(super) async fn watch(self) {
+        let mut well_at = self.caller.clock.now();
+        loop {
+            sleep(Duration::from_millis(100)).await;
+            let well = self.stage.is_well().await;
+            let now = self.caller.clock.now();
+            if well {
+                well_at = now;
+                continue;
+            }
+            self.windows.note(Window {
+                node: None,
+                from: well_at,
+                to: now,
+                why: "the store takes no writes",
+            });
+        }
+    }
+
     async fn kill(&self, index: usize, down: Duration) {
         let node = &self.nodes[index];
         let id = node.id(index);

@@ -163,6 +163,7 @@ pub async fn run(config: Config) -> Report {
         until,
     };
     let schedule = Schedule::new(store, count, seed, config.time);
+    let watch = tokio::spawn(lanes.clone().watch());
     let faults = lanes.run(&schedule).await;
     for client in join_all(clients).await {
         client.expect("a client");
@@ -175,6 +176,7 @@ pub async fn run(config: Config) -> Report {
         None => None,
     };
     drain(&caller, &nodes, &mut violations).await;
+    watch.abort();
     judge::judge(judge::Evidence {
         config,
         caller: &caller,

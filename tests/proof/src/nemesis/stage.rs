@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use idem_servers::{
     Cluster, ClusterOptions, Postgres, Proxy, Redis, SentinelOptions, Sentinels, until,
 };
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     Store,
@@ -161,6 +162,34 @@ impl Stage {
         }
     }
 
+    /// Whether the store takes writes just now, as the rig itself finds, with nothing in between but
+    /// the servers. A server may fail for reasons of its own: sentinels take a busy one for dead.
+    pub(super) async fn is_well(&self) -> bool {
+        let probe = async {
+            match self {
+                Self::Redis { server, .. } => server.acknowledges(PROBE, 0).await,
+                Self::Sentinel(sentinels) => {
+                    let servers = &sentinels.servers;
+                    any_takes([&servers.master, &servers.replicas[0]], PROBE).await
+                }
+                Self::Cluster(cluster) => {
+                    let shards = (0..3).map(|shard| {
+                        let keys = (0..).map(|number| format!("{PROBE}:{number}"));
+                        let in_shard = |key: &String| {
+                            usize::from(idem_servers::slot_of(key)) * 3 / 16_384 == shard
+                        };
+                        let key = keys.into_iter().find(in_shard).unwrap_or_default();
+                        let pair = [shard, shard + 3].map(|node| &cluster.node(node).redis);
+                        async move { any_takes(pair, &key).await }
+                    });
+                    join_all(shards).await.into_iter().all(|well| well)
+                }
+                Self::Postgres { .. } | Self::Sqlite(_) => true,
+            }
+        };
+        timeout(Duration::from_millis(400), probe).await == Ok(true)
+    }
+
     fn link(&self, link: usize) -> Option<&Proxy> {
         match self {
             Self::Redis { links, .. } | Self::Postgres { links, .. } => links.get(link),
@@ -181,6 +210,15 @@ impl Stage {
         }
         let _ = holder.close().await;
     }
+}
+
+/// A key that no slot of idem's has.
+const PROBE: &str = "idem-nemesis:probe";
+
+/// Whether one of a master and its replica takes a write that the other then has.
+async fn any_takes(pair: [&Redis; 2], key: &str) -> bool {
+    let asked = pair.map(|server| server.acknowledges(key, 1));
+    join_all(asked).await.contains(&true)
 }
 
 async fn links(port: u16, nodes: usize) -> Vec<Proxy> {
