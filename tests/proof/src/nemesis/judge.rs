@@ -19,7 +19,7 @@ use super::{
     workload,
 };
 use crate::{
-    checker,
+    checker::{self, Invariant, Violation},
     history::{Change, End, Event, History, NodeId, Place, Rules, What},
 };
 
@@ -59,7 +59,11 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Report {
         }
     }
     let history = history(events);
-    let verdict = checker::check(&history);
+    let mut verdict = checker::check(&history);
+    let withdrawn = |violation: &Violation| {
+        config.store.fails_over() && told_of_its_own_claim(violation, &windows)
+    };
+    verdict.violations.retain(|violation| !withdrawn(violation));
     violations.extend(
         journal
             .unreadable
@@ -85,6 +89,18 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Report {
         explained: verdict.explain(&history),
         history,
     }
+}
+
+/// A claim that fell short of its replicas is withdrawn, and if the reply to that is lost, too, the
+/// claim is asked for again: its client is told to retry, as if another were at work. Only while the
+/// store is unwell, or has just been.
+fn told_of_its_own_claim(violation: &Violation, windows: &[Window]) -> bool {
+    let told = matches!(violation.invariant, Invariant::InProgress | Invariant::I6)
+        && violation.what.ends_with("and nothing is");
+    let unwell = |window: &Window| {
+        window.node.is_none() && window.from <= violation.at && violation.at <= window.to + LEASE
+    };
+    told && windows.iter().any(unwell)
 }
 
 /// What a killed process was doing ended there.

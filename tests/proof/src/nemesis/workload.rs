@@ -83,7 +83,7 @@ impl Wish {
         let user = USERS[user % USERS.len()];
         let key = format!("k{key}");
         // Some take longer than a lease, and live by their renewals.
-        let long = random.random_bool(0.12);
+        let long = random.random_bool(0.2);
         let lease = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
         let time = if long {
             random.random_range(lease + 500..lease + 1_500)
@@ -217,7 +217,7 @@ impl Workload {
     async fn insist(&self, wish: Wish, seed: u64, until: Duration) {
         let mut random = StdRng::seed_from_u64(seed);
         sleep(Duration::from_millis(random.random_range(0..40))).await;
-        for _ in 0..12 {
+        for _ in 0..30 {
             let crowd = *[1, 1, 1, 2, 3].get(random.random_range(0..5)).unwrap_or(&1);
             let calls: Vec<_> = (0..crowd).map(|_| random.random()).collect();
             let calls = calls.iter().map(|seed| self.once(&wish, *seed, true));
