@@ -1,6 +1,6 @@
 //! How a store is set up.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     RedisStore, SetupError,
@@ -230,7 +230,10 @@ impl RedisStoreBuilder {
         for hazard in &hazards {
             tracing::warn!("{hazard}");
         }
-        Ok(RedisStore { commands, hazards })
+        Ok(RedisStore {
+            commands: Arc::new(commands),
+            hazards,
+        })
     }
 }
 

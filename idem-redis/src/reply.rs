@@ -12,7 +12,7 @@ use redis::Value;
 use crate::{
     commands::{Answer, Reply},
     connect::{Acknowledged, Master},
-    error::{Trouble, corrupt, maybe_applied},
+    error::{Trouble, corrupt, maybe_applied, not_applied},
     layout::{LayoutError, Stored, attempt_of, fence_of, number, steps},
 };
 
@@ -93,7 +93,6 @@ pub(crate) fn claim(request: &ClaimRequest, mut reply: Reply) -> Result<Claim, S
 }
 
 fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
-    let acknowledged = reply.acknowledged;
     let words = match reply.answer {
         Answer::Done => {
             return Ok(Claim::Claimed(Claimed {
@@ -130,9 +129,6 @@ fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
         (b"mismatch", 0) => Ok(Claim::Mismatch),
         (b"unknown", 0) => Ok(Claim::Unknown),
         (b"completed", 2) => {
-            // Its owner may have died before the replicas had it. Whoever is given it now
-            // and gets another after a failover has had two answers.
-            replicated(acknowledged)?;
             let completed = words.stored(slot)?.completed();
             completed
                 .map(Claim::Completed)
@@ -140,6 +136,15 @@ fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
         }
         _ => Err(words.strange()),
     }
+}
+
+/// A record that too few replicas have is not shown: nothing was written, and asked for
+/// again it is shown as soon as they have it.
+pub(crate) fn unreplicated(acknowledged: Acknowledged) -> StoreError {
+    not_applied(Trouble::NotReplicated {
+        reached: acknowledged.reached,
+        wanted: acknowledged.wanted,
+    })
 }
 
 /// A write that too few replicas have may be gone tomorrow, so it is not done;

@@ -1,11 +1,12 @@
 //! The verbs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{
     Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OwnerId, Page, Renewal, Resolution,
-    Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError, Under, Written,
+    Resolved, Retention, ScopeTag, Slot, SlotView, Spent, StateKind, Store, StoreError, Under,
+    Written,
 };
 
 use crate::{
@@ -40,7 +41,7 @@ const MOST_SPENT: u64 = 1 << 50;
 /// See the [crate's page](crate) for what it promises and what it needs.
 #[derive(Debug)]
 pub struct RedisStore {
-    pub(crate) commands: Commands,
+    pub(crate) commands: Arc<Commands>,
     pub(crate) hazards: Vec<Hazard>,
 }
 
@@ -67,32 +68,48 @@ impl RedisStore {
 
     async fn write(
         &self,
-        done: Done,
         grant: Grant,
         script: &'static Script,
         arguments: &[&[u8]],
     ) -> Result<Written, StoreError> {
-        let owner = owner(&grant.owner);
-        let fence = grant.fence.to_string();
-        let mut all: Vec<&[u8]> = vec![owner.as_bytes(), fence.as_bytes()];
-        all.extend(arguments);
-        let call = Call {
-            script,
-            done,
-            another: None,
-            arguments: &all,
-        };
-        let reply = self.commands.call(&grant.slot, call).await?;
-        reply::written(grant.slot, reply)
+        write(&self.commands, Done::Replicated, grant, (script, arguments)).await
     }
 
-    /// A release is done when the replicas have it; a claim that they do not
-    /// have is taken back without them.
-    async fn let_go(&self, done: Done, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
-        let ttl = millis(ttl).to_string();
-        self.write(done, grant, &scripts::RELEASE, &[ttl.as_bytes()])
-            .await
+    /// Takes a claim back that too few replicas have, without waiting for them. Its
+    /// caller does not wait for it either, and never claims again: a release that is
+    /// late, or seems lost, would end whatever the same owner has won meanwhile. One
+    /// that fails leaves a lease that lapses.
+    fn withdraw(&self, grant: Grant, ttl: Duration) {
+        let commands = Arc::clone(&self.commands);
+        tokio::spawn(async move {
+            let ttl = millis(ttl).to_string();
+            let release = (&scripts::RELEASE, &[ttl.as_bytes()][..]);
+            if let Err(error) = write(&commands, Done::Here, grant, release).await {
+                let slot = grant.slot.short();
+                tracing::warn!(%slot, %error, "a claim without replicas is not withdrawn");
+            }
+        });
     }
+}
+
+async fn write(
+    commands: &Commands,
+    done: Done,
+    grant: Grant,
+    (script, arguments): (&'static Script, &[&[u8]]),
+) -> Result<Written, StoreError> {
+    let owner = owner(&grant.owner);
+    let fence = grant.fence.to_string();
+    let mut all: Vec<&[u8]> = vec![owner.as_bytes(), fence.as_bytes()];
+    all.extend(arguments);
+    let call = Call {
+        script,
+        done,
+        another: None,
+        arguments: &all,
+    };
+    let reply = commands.call(&grant.slot, call).await?;
+    reply::written(grant.slot, reply)
 }
 
 impl Store for RedisStore {
@@ -124,36 +141,33 @@ impl Store for RedisStore {
         let reply = self.commands.call(&request.slot, call).await?;
         let acknowledged = reply.acknowledged;
         let claim = reply::claim(&request, reply)?;
-        if let Claim::Claimed(claimed) = &claim
-            && !acknowledged.is_enough()
-        {
-            let grant = Grant {
-                slot: request.under(claimed.under).slot,
-                owner: request.owner,
-                fence: claimed.fence,
-            };
-            // Interrupted here, the claim stands, and is asked for again like any
-            // claim that had no answer. Fenced, it is not ours any more either.
-            let _ = self
-                .let_go(Done::Here, grant, request.retention.ttl)
-                .await?;
-            return Err(StoreError::Underreplicated {
-                wanted: acknowledged.wanted,
-                reached: acknowledged.reached,
-            });
+        if acknowledged.is_enough() {
+            return Ok(claim);
         }
-        Ok(claim)
+        match claim {
+            Claim::Claimed(claimed) => {
+                let grant = Grant {
+                    slot: request.under(claimed.under).slot,
+                    owner: request.owner,
+                    fence: claimed.fence,
+                };
+                self.withdraw(grant, request.retention.ttl);
+                Err(StoreError::Underreplicated {
+                    wanted: acknowledged.wanted,
+                    reached: acknowledged.reached,
+                })
+            }
+            // Its owner may have died before the replicas had it. Whoever is given it
+            // now and gets another after a failover has had two answers.
+            Claim::Completed(_) => Err(reply::unreplicated(acknowledged)),
+            claim => Ok(claim),
+        }
     }
 
     async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {
         let lease = millis(lease).to_string();
-        self.write(
-            Done::Replicated,
-            grant,
-            &scripts::RENEW,
-            &[lease.as_bytes()],
-        )
-        .await
+        self.write(grant, &scripts::RENEW, &[lease.as_bytes()])
+            .await
     }
 
     /// A connection sends them as one flight. Those of a server that is silent do
@@ -169,8 +183,7 @@ impl Store for RedisStore {
 
     async fn checkpoint(&self, grant: Grant, step: Checkpoint) -> Result<Written, StoreError> {
         let arguments = [step.name.as_bytes(), &step.value[..]];
-        self.write(Done::Replicated, grant, &scripts::CHECKPOINT, &arguments)
-            .await
+        self.write(grant, &scripts::CHECKPOINT, &arguments).await
     }
 
     async fn complete(
@@ -183,23 +196,31 @@ impl Store for RedisStore {
         let lifetime = lifetime(millis(retention.ttl) + grace).to_string();
         let grace = grace.to_string();
         let arguments = [&record[..], grace.as_bytes(), lifetime.as_bytes()];
-        self.write(Done::Replicated, grant, &scripts::COMPLETE, &arguments)
-            .await
+        self.write(grant, &scripts::COMPLETE, &arguments).await
     }
 
     async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, StoreError> {
-        self.let_go(Done::Replicated, grant, ttl).await
+        let ttl = millis(ttl).to_string();
+        self.write(grant, &scripts::RELEASE, &[ttl.as_bytes()])
+            .await
     }
 
     async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, StoreError> {
         let call = Call {
             script: &scripts::INSPECT,
-            done: Done::Here,
+            done: Done::Replicated,
             another: None,
             arguments: &[],
         };
         let reply = self.commands.call(&slot, call).await?;
-        reply::view(slot, reply)
+        let acknowledged = reply.acknowledged;
+        let view = reply::view(slot, reply)?;
+        // An owner that was fenced answers with the record that it finds here.
+        let is_record = matches!(&view, Some(view) if view.state.kind() == StateKind::Completed);
+        if is_record && !acknowledged.is_enough() {
+            return Err(reply::unreplicated(acknowledged));
+        }
+        Ok(view)
     }
 
     async fn list(&self, query: ListQuery) -> Result<Page, StoreError> {

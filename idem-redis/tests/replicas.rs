@@ -13,7 +13,7 @@ use idem_core::{
     Scope, SlotState, Store, StoreError, Written,
 };
 use idem_redis::RedisStore;
-use idem_servers::{Replicated, Sentinels};
+use idem_servers::{Replicated, Sentinels, until};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -32,8 +32,11 @@ async fn a_claim_that_no_replica_has_is_withdrawn() {
     let error = store.claim(request).await.unwrap_err();
     assert!(!error.is_ambiguous() && !error.is_transient(), "{error:?}");
     assert!(told(&error).contains("0 of 1 replicas"), "{}", told(&error));
-    let view = store.inspect(request.slot).await.unwrap().unwrap();
-    assert_eq!(view.state, SlotState::Released);
+    until("the claim is withdrawn", async || {
+        let view = store.inspect(request.slot).await.unwrap().unwrap();
+        view.state == SlotState::Released
+    })
+    .await;
 
     servers.replicas[0].resume();
     let claim = common::insist(|| store.claim(again(request))).await;
@@ -43,6 +46,34 @@ async fn a_claim_that_no_replica_has_is_withdrawn() {
         claim => claim,
     };
     assert!(matches!(claim.unwrap(), Claim::Claimed(_)));
+}
+
+/// What was taken back may be taken back later than it seems, and would then end what
+/// the same owner has won meanwhile: so its claim is not to be sent again.
+#[tokio::test]
+async fn a_claim_is_not_asked_for_again_because_its_withdrawal_fails() {
+    let servers = Replicated::start(1, true).await;
+    let store = RedisStore::builder(servers.url())
+        .command_timeout(10 * common::SECOND)
+        .min_replicas(1, 500 * MS);
+    let store = Arc::new(store.connect().await.unwrap());
+    servers.replicas[0].stop();
+    let request = request();
+    let keys = async || servers.master.query::<u64>(&["DBSIZE"]).await.unwrap();
+    let before = keys().await;
+    let claim = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.claim(request).await }
+    });
+    until("the claim is applied", async || keys().await > before).await;
+    // While it waits for its replica, the master comes to take no more writes.
+    let refuse = ["CONFIG", "SET", "min-replicas-to-write", "2"];
+    servers.master.command(&refuse).await;
+    let error = claim.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, StoreError::Underreplicated { .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -73,13 +104,19 @@ async fn a_write_that_no_replica_has_is_not_done_until_it_has() {
         assert!(error.is_ambiguous() && error.is_transient(), "{error:?}");
         assert!(told(&error).contains("0 of 1 replicas"), "{}", told(&error));
     }
+    // Nobody is shown what a failover would lose.
+    for error in [
+        store.claim(again(request)).await.unwrap_err(),
+        store.inspect(request.slot).await.unwrap_err(),
+    ] {
+        assert!(error.is_transient() && !error.is_ambiguous(), "{error:?}");
+        assert!(told(&error).contains("0 of 1 replicas"), "{}", told(&error));
+    }
     servers.replicas[0].resume();
     let complete = || store.complete(grant, record.clone(), RETENTION);
     assert_eq!(common::insist(complete).await.unwrap(), Written::Done);
-    assert_eq!(
-        recorded(&store.claim(again(request)).await.unwrap()),
-        "answer"
-    );
+    let claim = common::insist(|| store.claim(again(request))).await;
+    assert_eq!(recorded(&claim.unwrap()), "answer");
 }
 
 /// The same on a connection that has written nothing: `WAIT` speaks of what its

@@ -294,7 +294,8 @@ pub(super) struct Won {
 }
 
 impl Won {
-    /// Claims the call's slot, and waits for it where the call says so.
+    /// Claims the call's slot, and waits for it where the call says so. What is won has
+    /// a lease that is certain: no work begins after another's record.
     pub(super) async fn claim(
         inner: &Arc<Inner>,
         call: &mut Named,
