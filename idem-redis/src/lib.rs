@@ -62,7 +62,7 @@
 //! a claim or record that is lost is a handler that may run again. With
 //! [`min_replicas`](RedisStoreBuilder::min_replicas) every write waits for replicas; a claim that
 //! they do not have in time is withdrawn, and its request is refused with 503 before its handler
-//! runs. Measured by this crate's tests, on 300 keys under load, with a replication that stalls for
+//! runs; a record that they do not have is not replayed until they have it. Measured by this crate's tests, on 300 keys under load, with a replication that stalls for
 //! the last 200 ms before its master dies (a master that is merely killed on the same machine loses
 //! nothing, and shows nothing):
 //!
