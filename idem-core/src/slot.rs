@@ -292,6 +292,18 @@ mod tests {
         assert_eq!(ours.as_bytes(), &expected);
     }
 
+    /// RFC 2104: only a secret that is longer than a block is hashed first.
+    #[test]
+    fn a_secret_of_one_block_is_used_as_it_is() {
+        let parts = ["POST /p", "user", "ana", "k"];
+        for (len, is_hashed) in [(63, false), (64, false), (65, true)] {
+            let secret = vec![7; len];
+            let hashed = SlotDeriver::keyed("shop", &Sha256::digest(&secret));
+            let ours = slot(&SlotDeriver::keyed("shop", &secret), parts);
+            assert_eq!(ours == slot(&hashed, parts), is_hashed, "{len} bytes");
+        }
+    }
+
     #[test]
     fn golden_slots_do_not_change_between_versions() {
         let parts = ["POST /payments", "user", "ana", "8e03978e"];

@@ -67,6 +67,22 @@ fn wrappers_are_what_they_wrap() {
 }
 
 #[test]
+fn a_struct_without_names_is_its_fields_in_order() {
+    #[derive(Serialize)]
+    struct Amount(u8, &'static str);
+    assert_eq!(typed(&Amount(5, "EUR")), typed(&json!([5, "EUR"])));
+    assert_ne!(typed(&Amount(5, "EUR")), typed(&Amount(6, "EUR")));
+    assert_ne!(typed(&(Amount(5, "EUR"), 1)), typed(&(5, "EUR", 1)));
+}
+
+#[test]
+fn the_widest_integers_are_what_narrower_ones_are() {
+    for value in [0_i8, 1, -1, i8::MIN, i8::MAX] {
+        assert_eq!(typed(&i128::from(value)), typed(&value), "{value}");
+    }
+}
+
+#[test]
 fn an_element_without_a_value_still_is_an_element() {
     assert_ne!(typed(&[None, Some(1)]), typed(&[1]));
     assert_ne!(typed(&json!({"a": [null]})), typed(&json!({"a": []})));
