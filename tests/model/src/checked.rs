@@ -86,8 +86,10 @@ impl Property {
     }
 }
 
+type Condition = fn(&Protocol, &State) -> bool;
+
 /// What a run can come to: else the properties would hold of nothing.
-pub const OUTCOMES: [(&str, fn(&Protocol, &State) -> bool); 7] = [
+pub const OUTCOMES: [(&str, Condition); 7] = [
     ("a duplicate is in progress", |_, state| {
         is_answered(state, |answer| answer == Answer::InProgress)
     }),
@@ -148,7 +150,7 @@ impl Model for Protocol {
         let properties = Property::ALL.iter().map(|property| property.checked());
         let outcomes = OUTCOMES
             .iter()
-            .map(|(name, condition)| Checked::sometimes(*name, *condition));
+            .map(|(name, condition)| Checked::sometimes(name, *condition));
         properties.chain(outcomes).collect()
     }
 }
