@@ -5,7 +5,9 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{AMBIGUOUS, LAPSE, LEASE, Node, PATIENCE, TTL, in_progress, ran, replayed, until};
+use common::{
+    AMBIGUOUS, GRACE, LAPSE, LEASE, Node, PATIENCE, TTL, in_progress, ran, replayed, until,
+};
 use idem_core::{
     Drained, Execution, MemoryStore, OnStoreError, Overrides, StoreError, Stored,
     testing::{ChaosStore, Fault, Verb},
@@ -65,6 +67,20 @@ async fn a_lost_reply_to_a_claim_is_asked_for_again_and_the_work_runs_once() {
         assert_eq!(replayed(&node.pay("k").await).record, "effect 1");
         assert_eq!(node.effects(), 1, "{fault:?}");
     }
+}
+
+/// It was silent for so long that its slot was deleted, and its key used for another payload.
+#[tokio::test(start_paused = true)]
+async fn a_fenced_owner_is_not_given_the_record_of_another_payload() {
+    let node = Node::new();
+    node.store.plan().always(Verb::Renew, Fault::FailBefore);
+    let gone = LEASE + TTL + GRACE + LAPSE;
+    let slow = tokio::spawn(node.pay_slowly("k", gone + LAPSE));
+    sleep(gone).await;
+    let peer = node.peer();
+    let other = peer.pay_after(peer.call("ana", "k", "7"), async {}).await;
+    assert_eq!(ran(&other), ("effect 2", 1, Stored::Recorded));
+    assert_eq!(ran(&slow.await.unwrap()), ("effect 1", 1, Stored::Lost));
 }
 
 #[tokio::test(start_paused = true)]

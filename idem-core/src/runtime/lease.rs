@@ -271,6 +271,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn it_is_lost_as_soon_as_the_work_has_ended_or_another_has_taken_over() {
+        let held = held();
+        let lease = Lease::of(Arc::clone(&held));
+        held.over();
+        assert!(lease.is_lost());
+        held.goes_on();
+        assert!(!lease.is_lost());
+        held.fenced();
+        assert!(lease.is_lost() && held.is_fenced());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn without_a_claim_there_is_nothing_to_lose() {
         let lease = Lease::of(Held::unprotected());
         tokio::time::advance(Duration::from_secs(1 << 30)).await;

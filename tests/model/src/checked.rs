@@ -86,10 +86,11 @@ impl Property {
     }
 }
 
-type Condition = fn(&Protocol, &State) -> bool;
+/// A name, and whether a state has it.
+pub type Outcome = (&'static str, fn(&Protocol, &State) -> bool);
 
 /// What a run can come to: else the properties would hold of nothing.
-pub const OUTCOMES: [(&str, Condition); 7] = [
+pub const OUTCOMES: [Outcome; 7] = [
     ("a duplicate is in progress", |_, state| {
         is_answered(state, |answer| answer == Answer::InProgress)
     }),
