@@ -29,7 +29,7 @@ mod steps;
 mod witness;
 
 pub use self::{
-    checked::{OUTCOMES, Property},
+    checked::{OUTCOMES, Outcome, Property},
     faults::{Bounds, Fault},
     flaw::Flaw,
     request::{Answer, Phase, Request},
