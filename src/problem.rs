@@ -35,7 +35,7 @@ pub enum Problem {
     ResponseNotRetained,
     /// 500: the handler panicked, or could not go on from its recovery points.
     ExecutionFailed,
-    /// 503: the request was answered, but this node cannot read the record.
+    /// 503: the request was received before, and this node cannot read what is kept of it.
     RecordUnreadable,
     /// 500: what is kept of the request does not open, see
     /// [`StoreError::Unopened`](crate::StoreError::Unopened); the handler did not run.
@@ -120,7 +120,7 @@ impl Problem {
             Self::OutcomeUnknown => "The outcome of an earlier attempt is unknown",
             Self::ResponseNotRetained => "The original response was not retained",
             Self::ExecutionFailed => "The request failed unexpectedly",
-            Self::RecordUnreadable => "The recorded response cannot be read",
+            Self::RecordUnreadable => "What is kept of the request cannot be read",
             Self::RecordUnopened => "What is kept of the request cannot be opened",
             Self::NotCommitted => "The request was not committed",
             Self::TooManyInFlight => "The caller has too much in flight or stored",
@@ -162,8 +162,8 @@ impl Problem {
                 "The request was interrupted by an internal error. Retry with the same key."
             }
             Self::RecordUnreadable => {
-                "The request with this key was processed before. Retry later with the same key \
-                 to get its response."
+                "A request with this key was received before, and what is kept of it cannot be read \
+                 now. It is not repeated. Retry later with the same key to get its response."
             }
             Self::RecordUnopened => {
                 "A request with this key was received before, and what is kept of it does not open with the keys of \

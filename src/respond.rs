@@ -137,6 +137,12 @@ impl Answering {
                 .limit(limit)
                 .retry_after(retry_after)
                 .into_response(),
+            // It may be the record of this very request: nobody says that nothing was executed.
+            Execution::StoreFailed(StoreError::Corrupt { .. }) => shared
+                .problems
+                .report(Problem::RecordUnreadable)
+                .retry_after(RETRY_AFTER)
+                .into_response(),
             Execution::StoreFailed(_) => shared
                 .problems
                 .report(Problem::StoreUnavailable)

@@ -214,6 +214,22 @@ async fn a_store_that_fails_refuses_the_request_and_runs_nothing() {
     assert_eq!(service.effects(), 1);
 }
 
+/// What cannot be read may be the record of this very request.
+#[tokio::test(start_paused = true)]
+async fn over_a_damaged_slot_nothing_runs_and_nobody_says_that_nothing_ran() {
+    let store = ChaosStore::new(MemoryStore::new());
+    let service = Service::new(Idempotency::builder(store.clone()));
+    store.plan().always(Verb::Claim, Fault::Corrupt);
+    for path in ["/pay", "/anyway"] {
+        let refused = service.send(path, "k", "").await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.problem(), Some(Problem::RecordUnreadable));
+        let detail = refused.json()["detail"].to_string();
+        assert!(detail.contains("not repeated"), "{detail}");
+    }
+    assert_eq!(service.effects(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_fails_open_runs_and_its_answer_says_so() {
     let store = ChaosStore::new(MemoryStore::new());
