@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{fleet::Clock, fleet::Node, windows::Window, workload};
-use crate::history::{End, Event, NodeId, PayloadId, RunId, What};
+use crate::history::{End, Event, NodeId, PayloadId, Place, RunId, What};
 
 /// One line.
 #[derive(Debug, Deserialize)]
@@ -115,6 +115,24 @@ impl Journal {
         self.events.push(Event { at, what });
         Some(())
     }
+}
+
+/// The processes that have begun this key's work until now.
+pub(super) fn begun(path: &Path, clock: &Clock, nodes: &[Node], place: Place) -> Vec<NodeId> {
+    let key = format!("\"k{}\"", place.key);
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut journal = Journal::default();
+    for line in text.lines().filter(|line| line.contains(&key)) {
+        // The last line may be on its way.
+        let _ = journal.line(line, clock, nodes);
+    }
+    let began = |event: &Event| match event.what {
+        What::Began {
+            node, place: of, ..
+        } if of == place => Some(node),
+        _ => None,
+    };
+    journal.events.iter().filter_map(began).collect()
 }
 
 fn payload(text: &str) -> Option<PayloadId> {

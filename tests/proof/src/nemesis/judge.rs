@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     checker::{self, Invariant, Violation},
-    history::{Change, End, Event, History, NodeId, Place, Rules, What},
+    history::{Answer, Change, End, Event, History, NodeId, Place, Rules, RunId, What},
 };
 
 /// All that was gathered.
@@ -71,6 +71,9 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Report {
             .map(|line| format!("unreadable in the journal: {line}")),
     );
     violations.extend(other_results(&history, &journal));
+    if config.min_replicas || !config.store.fails_over() {
+        violations.extend(fenced_answers(&history));
+    }
     violations.extend(account.iter().flat_map(|it| it.violations.clone()));
     violations.extend(verdict.violations.iter().map(ToString::to_string));
     let lost = verdict.lost.iter().map(ToString::to_string).collect();
@@ -202,6 +205,47 @@ fn other_results(history: &History, journal: &Journal) -> Vec<String> {
             format!("{place:?}: the step {step} has several results: {results:?}")
         })
         .collect()
+}
+
+/// Who ended after another had taken over is fenced: nobody is told its answer.
+fn fenced_answers(history: &History) -> Vec<String> {
+    let mut at_work: BTreeMap<RunId, Place> = BTreeMap::new();
+    let mut fenced: BTreeSet<RunId> = BTreeSet::new();
+    let mut answers: BTreeMap<&str, (RunId, Place)> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for event in &history.events {
+        match &event.what {
+            What::Began { run, place, .. } => {
+                let others = at_work.iter().filter(|(_, of)| *of == place);
+                fenced.extend(others.map(|(run, _)| *run));
+                at_work.insert(*run, *place);
+            }
+            What::Ended { run, end } => {
+                let place = at_work.remove(run);
+                if let (Some(place), End::Record(answer), true) = (place, end, fenced.contains(run))
+                {
+                    answers.insert(answer, (*run, place));
+                }
+            }
+            What::Cut { run } => {
+                at_work.remove(run);
+            }
+            What::Answered {
+                answer: Answer::Fresh { body } | Answer::Replayed { body, .. },
+                ..
+            } => {
+                if let Some((run, place)) = answers.remove(body.as_str()) {
+                    violations.push(format!(
+                        "fenced: the answer of {run:x} at {place:?} was told at {:?}, and another \
+                         had taken over before it ended",
+                        event.at
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    violations
 }
 
 /// How often a key ran again although its execution before was not given back.

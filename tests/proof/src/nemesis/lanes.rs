@@ -1,6 +1,6 @@
 //! Carries out a schedule, and notes what was wrong from when to when.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
@@ -10,6 +10,7 @@ use super::{
     schedule::{Fault, Schedule, Step},
     stage::{Concerned, Stage},
     windows::{Window, Windows},
+    workload::Workload,
 };
 use crate::history::{Change, What};
 
@@ -22,6 +23,9 @@ pub(super) struct Lanes {
     pub(super) stage: Arc<Stage>,
     pub(super) nodes: Arc<Vec<Node>>,
     pub(super) windows: Windows,
+    pub(super) workload: Workload,
+    /// Where the handlers write.
+    pub(super) journal: PathBuf,
     /// A failover may lose what was acknowledged.
     pub(super) loses_writes: bool,
     pub(super) until: Duration,
@@ -42,34 +46,45 @@ impl Lanes {
 
     async fn lane(self, steps: Vec<Step>) -> Faults {
         let mut faults = Faults::new();
+        let mut calls = Vec::new();
         for Step { pause, fault } in steps {
             sleep(pause).await;
             if self.caller.clock.now() > self.until {
                 break;
             }
             self.caller.note(What::Note(format!("{fault:?}")));
-            let from = self.caller.clock.now();
+            let mut kind = fault.kind();
+            let mut from = self.caller.clock.now();
             match fault {
                 Fault::Kill { node, down } => self.kill(node, down).await,
                 Fault::Stop { node, time } => self.stop(node, time).await,
+                Fault::Overtake { first, second } => {
+                    let overtaking = self.overtake(first, second).await;
+                    calls.extend(overtaking.calls);
+                    let Some(stopped) = overtaking.since else {
+                        continue;
+                    };
+                    from = stopped;
+                    if !overtaking.came {
+                        kind = "node stopped";
+                    }
+                }
                 other => self.stage.apply(other).await,
             }
             let to = self.caller.clock.now();
-            self.caller
-                .note(What::Note(format!("{} is over", fault.kind())));
-            *faults.entry(fault.kind()).or_default() += 1;
+            self.caller.note(What::Note(format!("{kind} is over")));
+            *faults.entry(kind).or_default() += 1;
             let node = match self.stage.concerns(&fault) {
                 Concerned::Node(node) => Some(node),
                 Concerned::All => None,
             };
             // What a death excuses is in the history itself.
             if !matches!(fault, Fault::Kill { .. }) {
-                let why = fault.kind();
                 self.windows.note(Window {
                     node,
                     from,
                     to,
-                    why,
+                    why: kind,
                 });
             }
             if self.loses_writes
@@ -82,6 +97,9 @@ impl Lanes {
                     .recorder
                     .note(from, What::LostWrites { places: None });
             }
+        }
+        for call in calls {
+            call.await.expect("a request");
         }
         faults
     }

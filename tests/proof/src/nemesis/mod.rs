@@ -13,6 +13,7 @@
 //! | `fleet` | the processes of the service |
 //! | `workload` | what clients do |
 //! | `books` | what clients of transactional handlers do |
+//! | `overtake` | an owner that ends its work after another has taken over |
 //! | `journal` | what the handlers wrote down |
 //! | [`windows`] | what excuses a repetition, and nothing else does |
 //! | [`report`] | what is printed |
@@ -25,6 +26,7 @@ pub(crate) mod fleet;
 mod journal;
 mod judge;
 mod lanes;
+mod overtake;
 pub mod report;
 pub mod schedule;
 mod stage;
@@ -159,6 +161,8 @@ pub async fn run(config: Config) -> Report {
         stage: Arc::clone(&stage),
         nodes: Arc::clone(&nodes),
         windows: windows.clone(),
+        workload: workload.clone(),
+        journal: journal.clone(),
         loses_writes: store.fails_over() && !config.min_replicas,
         until,
     };

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::Store;
+use super::{LABS, Store};
 
 /// Leases of the service under test.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -29,6 +29,14 @@ pub enum Fault {
         node: usize,
         /// For how long.
         time: Duration,
+    },
+    /// A process stands still in its handler until another has taken over and is in its own, and
+    /// ends its work while that one is at it.
+    Overtake {
+        /// Which stands still.
+        first: usize,
+        /// Which takes over.
+        second: usize,
     },
     /// Something between the service and a server of the store: one process's connections at one
     /// Redis and at PostgreSQL, everybody's to one server at a Sentinel and a Cluster.
@@ -99,6 +107,7 @@ impl Fault {
         match self {
             Self::Kill { .. } => "node killed",
             Self::Stop { .. } => "node stopped",
+            Self::Overtake { .. } => "owner overtaken",
             Self::Network { trouble, .. } => match trouble {
                 Trouble::Cut => "connections cut",
                 Trouble::Refuse => "connections refused",
@@ -126,6 +135,7 @@ impl Fault {
             | Self::ServerStopped { time }
             | Self::ServerPaused { time }
             | Self::Locked { time } => *time,
+            Self::Overtake { .. } => LEASE + SECOND,
             Self::BackendKilled => SECOND,
             Self::MasterKilled { .. } | Self::MasterStopped { .. } => 5 * SECOND,
         }
@@ -201,6 +211,11 @@ fn some_time(random: &mut StdRng) -> Duration {
 }
 
 fn node_fault(random: &mut StdRng, nodes: usize) -> Fault {
+    if random.random_bool(0.3) {
+        let first = random.random_range(0..LABS);
+        let second = (first + random.random_range(1..LABS)) % LABS;
+        return Fault::Overtake { first, second };
+    }
     let node = random.random_range(0..nodes);
     if random.random_bool(0.5) {
         Fault::Kill {

@@ -92,8 +92,9 @@ impl Stage {
     pub(super) fn concerns(&self, fault: &Fault) -> Concerned {
         match (self, fault) {
             // A process that is stopped within a transaction holds the file.
-            (Self::Sqlite(_), Fault::Stop { .. }) => Concerned::All,
+            (Self::Sqlite(_), Fault::Stop { .. } | Fault::Overtake { .. }) => Concerned::All,
             (_, Fault::Kill { node, .. } | Fault::Stop { node, .. }) => Concerned::Node(*node),
+            (_, Fault::Overtake { first, .. }) => Concerned::Node(*first),
             (Self::Redis { .. } | Self::Postgres { .. }, Fault::Network { link, .. }) => {
                 Concerned::Node(*link)
             }

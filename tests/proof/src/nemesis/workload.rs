@@ -241,6 +241,31 @@ impl Workload {
         self.once(&wish, random.random(), false).await;
     }
 
+    /// A wish of its own, for work that takes a while, though not as long as a lease.
+    pub(super) fn lengthy(&self) -> Wish {
+        let payload = self.number();
+        let (route, user, key) = (Route::Plain, USERS[0], format!("k{}", self.number()));
+        let wish = Wish {
+            route,
+            user,
+            place: place(route.name(), user, &key).expect("a place"),
+            key,
+            payload,
+            body: json!({
+                "payload": format!("p{payload}"), "before_ms": 700, "after_ms": 800,
+            }),
+        };
+        self.want(&wish);
+        wish
+    }
+
+    /// Asks one process for it until there is nothing more to be had.
+    pub(super) async fn ask(&self, wish: &Wish, index: usize, until: Duration) {
+        while self.send(wish, index, None).await == Told::Again && self.caller.clock.now() < until {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn once(&self, wish: &Wish, seed: u64, may_leave: bool) -> Told {
         let mut random = StdRng::seed_from_u64(seed);
         let leaves = may_leave && random.random_bool(0.15);
