@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use idem_proof::nemesis::{
     Config, Store, report, run,
-    schedule::{Fault, LEASE, Schedule},
+    schedule::{Fault, LEASE, Schedule, Step},
     windows::{Window, silences},
 };
 
@@ -70,6 +70,11 @@ fn a_seed_is_one_schedule_and_a_longer_one_begins_alike() {
         assert_eq!(short, of(60));
         assert!(long.nodes.starts_with(&short.nodes) && long.store.starts_with(&short.store));
         assert_ne!(short, Schedule::new(store, 3, 8, Duration::from_secs(60)));
+        let overtaken = |step: &Step| matches!(step.fault, Fault::Overtake { .. });
+        for seed in 1..100 {
+            let schedule = Schedule::new(store, 3, seed, Duration::from_secs(20));
+            assert!(schedule.nodes.iter().any(overtaken), "{schedule}");
+        }
         let stops = long.nodes.iter().filter_map(|step| match step.fault {
             Fault::Stop { time, .. } => Some(time),
             _ => None,

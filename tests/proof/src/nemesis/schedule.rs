@@ -169,8 +169,22 @@ impl Schedule {
         let mut random = StdRng::seed_from_u64(seed);
         let own = StdRng::seed_from_u64(random.random());
         let servers = StdRng::seed_from_u64(random.random());
+        // One of every two, so that a short run has some, too: not all find their moment.
+        let (mut left, mut turn) = (0, 0);
+        let own_fault = |random: &mut StdRng| {
+            if left == 0 {
+                (left, turn) = (2, random.random_range(1..=2));
+            }
+            let overtakes = left == turn;
+            left -= 1;
+            if overtakes {
+                overtake(random)
+            } else {
+                node_fault(random, nodes)
+            }
+        };
         Self {
-            nodes: lane(own, time, |random| node_fault(random, nodes)),
+            nodes: lane(own, time, own_fault),
             store: lane(servers, time, |random| store_fault(random, store, nodes)),
         }
     }
@@ -210,12 +224,13 @@ fn some_time(random: &mut StdRng) -> Duration {
     }
 }
 
+fn overtake(random: &mut StdRng) -> Fault {
+    let first = random.random_range(0..LABS);
+    let second = (first + random.random_range(1..LABS)) % LABS;
+    Fault::Overtake { first, second }
+}
+
 fn node_fault(random: &mut StdRng, nodes: usize) -> Fault {
-    if random.random_bool(0.3) {
-        let first = random.random_range(0..LABS);
-        let second = (first + random.random_range(1..LABS)) % LABS;
-        return Fault::Overtake { first, second };
-    }
     let node = random.random_range(0..nodes);
     if random.random_bool(0.5) {
         Fault::Kill {
