@@ -1,6 +1,11 @@
 //! What the handlers wrote down, as events of a history.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -117,10 +122,21 @@ impl Journal {
     }
 }
 
-/// The processes that have begun this key's work until now.
-pub(super) fn begun(path: &Path, clock: &Clock, nodes: &[Node], place: Place) -> Vec<NodeId> {
+/// How long it is by now, in bytes.
+pub(super) fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// The processes that have begun this key's work, of what was written after so many bytes.
+pub(super) fn begun(
+    path: &Path,
+    after: u64,
+    clock: &Clock,
+    nodes: &[Node],
+    place: Place,
+) -> Vec<NodeId> {
     let key = format!("\"k{}\"", place.key);
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = read_after(path, after).unwrap_or_default();
     let mut journal = Journal::default();
     for line in text.lines().filter(|line| line.contains(&key)) {
         // The last line may be on its way.
@@ -133,6 +149,14 @@ pub(super) fn begun(path: &Path, clock: &Clock, nodes: &[Node], place: Place) ->
         _ => None,
     };
     journal.events.iter().filter_map(began).collect()
+}
+
+fn read_after(path: &Path, after: u64) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(after))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn payload(text: &str) -> Option<PayloadId> {

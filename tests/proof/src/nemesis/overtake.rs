@@ -31,6 +31,7 @@ impl Lanes {
     /// Stops the first in its handler until the second is in its own for the same key. If that
     /// moment does not come, it was a stop like any other.
     pub(super) async fn overtake(&self, first: usize, second: usize) -> Overtaking {
+        let after = journal::length(&self.journal);
         let wish = self.workload.lengthy();
         let mut overtaking = Overtaking {
             since: None,
@@ -38,7 +39,7 @@ impl Lanes {
             calls: vec![self.request(&wish, first, self.until)],
         };
         let id = self.nodes[first].id(first);
-        if !self.begun(&wish, BEGINS, |node| node == id).await {
+        if !self.begun(&wish, after, BEGINS, |node| node == id).await {
             return overtaking;
         }
         let from = self.caller.clock.now();
@@ -48,7 +49,7 @@ impl Lanes {
         let patience = LEASE + BEGINS;
         let until = self.caller.clock.now() + patience;
         overtaking.calls.push(self.request(&wish, second, until));
-        overtaking.came = self.begun(&wish, patience, |node| node != id).await;
+        overtaking.came = self.begun(&wish, after, patience, |node| node != id).await;
         self.nodes[first].resume();
         self.caller.note(changed(Change::Woke));
         overtaking.since = Some(from);
@@ -64,13 +65,15 @@ impl Lanes {
     fn begun(
         &self,
         wish: &Wish,
+        after: u64,
         patience: Duration,
         is: impl Fn(NodeId) -> bool,
     ) -> impl Future<Output = bool> {
         let place = wish.place();
         let begun = async move {
             loop {
-                let nodes = journal::begun(&self.journal, &self.caller.clock, &self.nodes, place);
+                let nodes =
+                    journal::begun(&self.journal, after, &self.caller.clock, &self.nodes, place);
                 if nodes.into_iter().any(&is) {
                     return;
                 }
