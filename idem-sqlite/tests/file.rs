@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 
 use common::{Place, request, won};
-use idem_core::{Store, Transactional};
+use idem_core::{Store, StoreError, Transactional};
 use idem_sqlite::{SetupError, SqliteStore};
 use sqlx::{Executor, Row};
 
@@ -236,4 +236,58 @@ async fn what_was_answered_is_there_when_the_file_is_opened_again() {
         matches!(&claim, idem_core::Claim::Completed(completed) if completed.record == "done"),
         "{claim:?}"
     );
+}
+
+#[tokio::test]
+async fn a_write_that_finds_no_room_says_so_and_is_not_lost_for_a_passing_fault() {
+    let place = Place::new();
+    let store = place.store().await;
+    let granted = won(&store, request(1)).await;
+    // No page more than it has: what a full disk comes to.
+    store
+        .writer()
+        .execute("PRAGMA max_page_count = 1")
+        .await
+        .unwrap();
+    let record = vec![7; 1 << 20].into();
+    let error = store.complete(granted, record, common::RETENTION).await;
+    let Err(StoreError::Refused { reason }) = error else {
+        unreachable!("{error:?}")
+    };
+    assert!(reason.ends_with("; the disk is full"), "{reason}");
+    // The connection was closed with the error, so there is room again.
+    let done = store.complete(granted, "done".into(), common::RETENTION);
+    assert_eq!(done.await.unwrap(), idem_core::Written::Done);
+}
+
+#[tokio::test]
+async fn another_writer_that_does_not_end_is_a_fault_that_may_pass() {
+    let place = Place::new();
+    let other = place.store().await;
+    let builder = place.builder().busy_timeout(std::time::Duration::ZERO);
+    let store = builder.connect().await.unwrap();
+    let mut taken = other.writer().acquire().await.unwrap();
+    taken.execute("BEGIN IMMEDIATE").await.unwrap();
+    let error = store.claim(request(1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable(_)), "{error:?}");
+    taken.execute("ROLLBACK").await.unwrap();
+    won(&store, request(1)).await;
+}
+
+#[tokio::test]
+async fn only_where_there_is_no_table_is_a_migration_advised() {
+    let place = Place::new();
+    let store = place.builder().connect().await.unwrap();
+    let error = store.claim(request(1)).await.unwrap_err().to_string();
+    assert!(error.contains("`store.migrate()`"), "{error}");
+
+    store.migrate().await.unwrap();
+    store
+        .writer()
+        .execute("PRAGMA query_only = 1")
+        .await
+        .unwrap();
+    let error = store.claim(request(1)).await.unwrap_err().to_string();
+    assert!(error.contains("readonly"), "{error}");
+    assert!(!error.contains("migrate"), "{error}");
 }
