@@ -539,3 +539,18 @@ impl fmt::Debug for SqliteStore {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::millis;
+
+    #[test]
+    fn a_part_of_a_millisecond_is_a_whole_one() {
+        let micros = [0, 1, 999, 1000, 1001];
+        let spans = micros.map(|micros| millis(Duration::from_micros(micros)));
+        assert_eq!(spans, [0, 1, 1, 1, 2]);
+        assert!(millis(Duration::MAX) > 0);
+    }
+}

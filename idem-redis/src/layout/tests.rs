@@ -114,6 +114,7 @@ fn another_version_is_named_and_anything_else_is_foreign() {
         "idem1 completed -1 1 - OWNER PRINT 9\n",
         "idem1 completed 1 1 - OWNER PRINT +9\n",
         "idem1 completed 1 1 - OWNER  9\n",
+        "idem1 completed 0 1 - OWNER PRINT 9\n",
         "idem1 completed 1 1 - short PRINT 9\n",
         "idem1 completed 1 1 - OWNER PRINT 9",
         "idem1 completed 1 1 - OWNER PRINT 9 more\n",
