@@ -42,6 +42,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
+mod either;
 mod error;
 mod isolation;
 mod locks;

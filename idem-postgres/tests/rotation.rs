@@ -3,31 +3,17 @@
 
 mod common;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::SeqCst},
-};
-
 use bytes::Bytes;
 use futures_util::future::join_all;
+use idem_core::testing::Stages;
 use idem_core::{
-    Alias, Begun, Call, Claim, ClaimRequest, Claimed, Concluded, Ending, Execution, Fingerprint,
-    FingerprintBuilder, Finish, Grant, IdempotencyKey, Operation, OwnerId, Runtime, Scope, Slot,
-    SlotState, Store, Transactional, Under, Worked, Writes,
+    Alias, Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, Execution, Fingerprint, Grant,
+    OwnerId, Slot, SlotState, Store, Transactional, Under, Worked, Writes,
 };
 use idem_postgres::{Isolation, OpenTransaction, Postgres as Db, PostgresStore, Tx};
 use idem_servers::Postgres;
 
 use common::{RECORD, RETENTION, database, request};
-
-/// A node that stores under the old secret and knows the new, and one the other way round.
-fn nodes(stores: [PostgresStore; 2]) -> [Runtime; 2] {
-    let [second, third] = stores.map(Runtime::builder);
-    [
-        second.secret("old").accept_secret("new").build().unwrap(),
-        third.secret("new").accept_secret("old").build().unwrap(),
-    ]
-}
 
 /// Two nodes' stores of the same tables, and a table for the work's writes.
 async fn stores(server: &Postgres, isolation: Isolation) -> [PostgresStore; 2] {
@@ -42,41 +28,11 @@ async fn stores(server: &Postgres, isolation: Isolation) -> [PostgresStore; 2] {
     stores
 }
 
-fn call(node: &Runtime, key: usize) -> Call {
-    let key = IdempotencyKey::new(key.to_string()).unwrap();
-    let (operation, asked) = (Operation::new("pay"), FingerprintBuilder::new().finish());
-    node.call(operation, &Scope::GLOBAL, &key, asked, node.settings())
-}
-
-fn done() -> Finish<()> {
-    Finish::Record {
-        answer: (),
-        record: Bytes::from_static(RECORD),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_duplicates_at_neighbouring_stages_run_once() {
     let server = Postgres::start().await;
-    let nodes = nodes(stores(&server, Isolation::Default).await);
-    for key in 0..60 {
-        let ran = Arc::new(AtomicU32::new(0));
-        let racing = (0..6).map(|index| {
-            let node = &nodes[index % 2];
-            let ran = Arc::clone(&ran);
-            tokio::spawn(node.execute(call(node, key), async move {
-                ran.fetch_add(1, SeqCst);
-                done()
-            }))
-        });
-        let racing: Vec<_> = racing.collect();
-        let outcomes: Vec<_> = join_all(racing).await;
-        assert_eq!(ran.load(SeqCst), 1, "{outcomes:?}");
-        for node in &nodes {
-            let again = node.execute(call(node, key), async { done() }).await;
-            assert!(matches!(again, Execution::Replayed(_)), "{again:?}");
-        }
-    }
+    let stages = Stages::over(stores(&server, Isolation::Default).await).unwrap();
+    stages.race(60, 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,10 +45,10 @@ async fn racing_transactions_at_neighbouring_stages_commit_once_at_every_isolati
     ] {
         let stores = stores(&server, isolation).await;
         let pool = stores[0].pool().clone();
-        let nodes = nodes(stores);
+        let stages = Stages::over(stores).unwrap();
         for key in 0..40 {
             let racing = (0..6).map(|index| {
-                let node = &nodes[index % 2];
+                let node = &stages.nodes()[index % 2];
                 let work = move |mut tx: Tx<Db>| async move {
                     sqlx::query("INSERT INTO effects VALUES ($1)")
                         .bind(key.to_string())
@@ -100,12 +56,12 @@ async fn racing_transactions_at_neighbouring_stages_commit_once_at_every_isolati
                         .await
                         .unwrap();
                     Worked {
-                        finish: done(),
+                        finish: Stages::done(),
                         writes: Writes::Keep,
                         conflict: false,
                     }
                 };
-                tokio::spawn(node.execute_in(call(node, key), work))
+                tokio::spawn(node.execute_in(Stages::call(node, key), work))
             });
             let racing: Vec<_> = racing.collect();
             let outcomes: Vec<_> = join_all(racing).await;
@@ -115,9 +71,9 @@ async fn racing_transactions_at_neighbouring_stages_commit_once_at_every_isolati
                 .await
                 .unwrap();
             assert_eq!(effects, 1, "{isolation:?}: {outcomes:?}");
-            for node in &nodes {
+            for node in stages.nodes() {
                 let work = |_: Tx<Db>| async { panic!("it ran again") };
-                let again: Execution<()> = node.execute_in(call(node, key), work).await;
+                let again: Execution<()> = node.execute_in(Stages::call(node, key), work).await;
                 assert!(matches!(again, Execution::Replayed(_)), "{again:?}");
             }
         }

@@ -3,66 +3,22 @@
 
 mod common;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use common::{MINUTE, again, connect, grant, told, won};
-use futures_util::future::join_all;
+use idem_core::testing::Stages;
 use idem_core::{
-    Alias, Call, ClaimRequest, Execution, Fingerprint, FingerprintBuilder, Finish, IdempotencyKey,
-    Operation, PolicyError, Runtime, Scope, Slot, SlotState, Store, StoreError, Under,
+    Alias, ClaimRequest, Fingerprint, PolicyError, Runtime, Slot, SlotState, Store, StoreError,
+    Under,
 };
 use idem_redis::RedisStore;
 use idem_servers::{Cluster, Redis, Replicated};
 
-/// A node that stores under the old secret and knows the new, and one the other way round.
-fn nodes(stores: [RedisStore; 2]) -> [Runtime; 2] {
-    let [second, third] = stores.map(Runtime::builder);
-    [
-        second.secret("old").accept_secret("new").build().unwrap(),
-        third.secret("new").accept_secret("old").build().unwrap(),
-    ]
-}
-
-fn call(node: &Runtime, key: usize) -> Call {
-    let key = IdempotencyKey::new(key.to_string()).unwrap();
-    let (operation, asked) = (Operation::new("pay"), FingerprintBuilder::new().finish());
-    node.call(operation, &Scope::GLOBAL, &key, asked, node.settings())
-}
-
-fn done() -> Finish<()> {
-    Finish::Record {
-        answer: (),
-        record: "done".into(),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_duplicates_at_neighbouring_stages_run_once() {
     let redis = Redis::start().await;
-    let nodes = nodes([connect(&redis.url()).await, connect(&redis.url()).await]);
-    for key in 0..150 {
-        let ran = Arc::new(AtomicU32::new(0));
-        let racing = (0..6).map(|index| {
-            let (node, ran) = (&nodes[index % 2], Arc::clone(&ran));
-            tokio::spawn(node.execute(call(node, key), async move {
-                ran.fetch_add(1, SeqCst);
-                done()
-            }))
-        });
-        let racing: Vec<_> = racing.collect();
-        let outcomes: Vec<_> = join_all(racing).await;
-        assert_eq!(ran.load(SeqCst), 1, "{outcomes:?}");
-        for node in &nodes {
-            let again = node.execute(call(node, key), async { done() }).await;
-            assert!(matches!(again, Execution::Replayed(_)), "{again:?}");
-        }
-    }
+    let stages = Stages::over([connect(&redis.url()).await, connect(&redis.url()).await]).unwrap();
+    stages.race(150, 6).await;
 }
 
 /// A claim of a slot and of another name of it.

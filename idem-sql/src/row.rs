@@ -106,23 +106,26 @@ impl SlotRow {
     }
 
     /// Under which of its two names a claim is answered, and what it meets there,
-    /// by the rows of both as they are in one snapshot. No claim: it is to be won.
+    /// by the rows that there are of them in one snapshot. No claim: it is to be won.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`]
     pub fn either(
         request: &ClaimRequest,
-        slot: Option<Self>,
-        alias: Option<Self>,
+        rows: impl IntoIterator<Item = (Slot, Self)>,
     ) -> Result<(Under, Option<Claim>), StoreError> {
-        let look = |row: Option<Self>, under| match row {
-            None => Ok((Found::Absent, None)),
-            Some(row) => Ok(match row.meets(&request.under(under))? {
+        let (mut slot, mut alias) = ((Found::Absent, None), (Found::Absent, None));
+        for (name, row) in rows {
+            let (under, place) = if name == request.slot {
+                (Under::Slot, &mut slot)
+            } else {
+                (Under::Alias, &mut alias)
+            };
+            *place = match row.meets(&request.under(under))? {
                 None => (Found::Free, None),
                 Some(claim) => (Found::Taken, Some(claim.found_under(under))),
-            }),
-        };
-        let (slot, alias) = (look(slot, Under::Slot)?, look(alias, Under::Alias)?);
+            };
+        }
         let under = Under::of(slot.0, alias.0);
         Ok(match under {
             Under::Slot => (under, slot.1),

@@ -3,64 +3,21 @@
 
 mod common;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::SeqCst},
-};
-
 use common::{Place, RETENTION, request};
 use futures_util::future::join_all;
+use idem_core::testing::Stages;
 use idem_core::{
-    Alias, Begun, Call, Claim, ClaimRequest, Concluded, Ending, Execution, Fingerprint,
-    FingerprintBuilder, Finish, Grant, IdempotencyKey, Operation, Runtime, Scope, Store,
-    Transactional, Under, Worked, Writes,
+    Alias, Begun, Claim, ClaimRequest, Concluded, Ending, Fingerprint, Grant, Store, Transactional,
+    Under, Worked, Writes,
 };
 use idem_sqlite::{Sqlite, SqliteStore, Tx};
 use sqlx::Executor;
 
-/// A node that stores under the old secret and knows the new, and one the other way round.
-fn nodes(stores: [SqliteStore; 2]) -> [Runtime; 2] {
-    let [second, third] = stores.map(Runtime::builder);
-    [
-        second.secret("old").accept_secret("new").build().unwrap(),
-        third.secret("new").accept_secret("old").build().unwrap(),
-    ]
-}
-
-fn call(node: &Runtime, key: usize) -> Call {
-    let key = IdempotencyKey::new(key.to_string()).unwrap();
-    let (operation, asked) = (Operation::new("pay"), FingerprintBuilder::new().finish());
-    node.call(operation, &Scope::GLOBAL, &key, asked, node.settings())
-}
-
-fn done() -> Finish<()> {
-    Finish::Record {
-        answer: (),
-        record: "done".into(),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_duplicates_at_neighbouring_stages_run_once() {
     let place = Place::new();
-    let nodes = nodes([place.store().await, place.store().await]);
-    for key in 0..40 {
-        let ran = Arc::new(AtomicU32::new(0));
-        let racing = (0..4).map(|index| {
-            let (node, ran) = (&nodes[index % 2], Arc::clone(&ran));
-            tokio::spawn(node.execute(call(node, key), async move {
-                ran.fetch_add(1, SeqCst);
-                done()
-            }))
-        });
-        let racing: Vec<_> = racing.collect();
-        let outcomes: Vec<_> = join_all(racing).await;
-        assert_eq!(ran.load(SeqCst), 1, "{outcomes:?}");
-        for node in &nodes {
-            let again = node.execute(call(node, key), async { done() }).await;
-            assert!(matches!(again, Execution::Replayed(_)), "{again:?}");
-        }
-    }
+    let stages = Stages::over([place.store().await, place.store().await]).unwrap();
+    stages.race(40, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,21 +30,21 @@ async fn racing_transactions_at_neighbouring_stages_commit_once() {
         .unwrap();
     // In one process, which knows what it runs, and in two.
     for stores in [[one.clone(), one.clone()], [one.clone(), other]] {
-        let nodes = nodes(stores);
+        let stages = Stages::over(stores).unwrap();
         let first: i64 = effects(&one).await;
         for number in 0..30 {
             let key = usize::try_from(first).unwrap() + number;
             let racing = (0..4).map(|index| {
-                let node = &nodes[index % 2];
+                let node = &stages.nodes()[index % 2];
                 let work = |mut tx: Tx<Sqlite>| async move {
                     tx.execute("INSERT INTO effects VALUES (1)").await.unwrap();
                     Worked {
-                        finish: done(),
+                        finish: Stages::done(),
                         writes: Writes::Keep,
                         conflict: false,
                     }
                 };
-                tokio::spawn(node.execute_in(call(node, key), work))
+                tokio::spawn(node.execute_in(Stages::call(node, key), work))
             });
             let racing: Vec<_> = racing.collect();
             let outcomes: Vec<_> = join_all(racing).await;

@@ -68,8 +68,6 @@ impl Hold {
         steps_before: u64,
         seat: Option<Seat>,
     ) -> Self {
-        // Who is at a limit looks at what is owned here.
-        let is_looked_for = !call.settings.wait.is_zero() || call.scope.is_some();
         Self {
             inner: Arc::clone(inner),
             sealer: inner.sealer(call),
@@ -87,7 +85,9 @@ impl Hold {
             steps_before,
             held,
             _seat: seat,
-            _owning: is_looked_for.then(|| inner.waiters.own(call.own_slot())),
+            _owning: call
+                .is_looked_for()
+                .then(|| inner.waiters.own(call.own_slot())),
         }
     }
 

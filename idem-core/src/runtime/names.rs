@@ -103,6 +103,12 @@ impl Named {
         }
     }
 
+    /// Whether somebody in this process looks for who owns it: a duplicate that waits,
+    /// or a call of a scope at its limit.
+    pub(super) const fn is_looked_for(&self) -> bool {
+        !self.call.settings.wait.is_zero() || self.call.scope.is_some()
+    }
+
     /// From here on it is what the store has under this name: what is written,
     /// renewed, looked for and derived from it is of that slot and fingerprint.
     pub(super) fn stands_under(&mut self, under: Under) {

@@ -205,8 +205,7 @@ impl Transacting<'_> {
     async fn admit(&mut self, engaged: &Engaged) -> Admission<Won> {
         let (inner, transactions) = (self.inner, self.transactions);
         let request = self.request(OwnerId::random());
-        // Who is at a limit looks at what is owned here.
-        let is_looked_for = !self.call.settings.wait.is_zero() || self.call.scope.is_some();
+        let is_looked_for = self.call.is_looked_for();
         let claim = |seat| async move {
             let begun = inner.commands.begin(transactions, request).await?;
             Ok(match begun {

@@ -6,6 +6,7 @@
 //!   script or by a seed.
 //! - [`Insisting`]: a store around another that is asked until it answers.
 //! - [`Seeded`]: a seed for what the runtime draws, so that a test can be played again.
+//! - [`Stages`]: two nodes in the middle of a rotation of the secret.
 //! - [`TestClock`]: how a test lets time pass on its store's clock.
 //!
 //! ```
@@ -37,10 +38,12 @@ mod chaos;
 mod clock;
 pub mod conformance;
 mod insisting;
+mod stages;
 
 pub use self::{
     chaos::{ChaosStore, Fault, InjectedFault, Odds, Plan, Verb},
     clock::TestClock,
     insisting::{Insisting, insist},
+    stages::Stages,
 };
 pub use crate::{random::seeded::Seeded, runtime::Leftovers};

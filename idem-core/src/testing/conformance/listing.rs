@@ -4,9 +4,29 @@ use std::collections::HashMap;
 
 use super::{
     Subject,
-    case::{Case, answered},
+    case::{Case, GRACE, LEASE, TTL, answered},
 };
-use crate::{ListQuery, Slot, StateKind, Store};
+use crate::{ClaimRequest, Grant, ListQuery, Retention, Slot, StateKind, Store};
+
+/// How many times longer than elsewhere a slot lives that is to be listed: a list is
+/// many commands, and each may have to be asked for several times.
+const LONGER: u32 = 20;
+
+fn retention<S: Store>(case: &Case<S>) -> Retention {
+    Retention {
+        ttl: case.ticks(LONGER * TTL),
+        grace: case.ticks(LONGER * GRACE),
+    }
+}
+
+async fn own<S: Store>(case: &Case<S>) -> Grant {
+    let request = ClaimRequest {
+        lease: case.ticks(LONGER * LEASE),
+        retention: retention(case),
+        ..case.request()
+    };
+    case.win(request).await.0
+}
 
 /// All pages of a list, and how often each slot was on them.
 async fn listed<S: Store>(
@@ -40,7 +60,7 @@ pub async fn a_list_has_every_slot_once<S: Store>(subject: Subject<S>) {
     let mut slots = Vec::new();
     for _ in 0..23 {
         let case = root.elsewhere();
-        case.own().await;
+        own(&case).await;
         slots.push(case.slot);
     }
     for limit in [1, 7, 23, 1000] {
@@ -57,9 +77,14 @@ pub async fn a_list_can_be_of_one_state<S: Store>(subject: Subject<S>) {
     let in_flight = Case::new(subject);
     let completed = in_flight.elsewhere();
     let released = in_flight.elsewhere();
-    in_flight.own().await;
-    let _ = completed.complete(completed.own().await, "answer").await;
-    let _ = released.release(released.own().await).await;
+    own(&in_flight).await;
+    let retention = retention(&in_flight);
+    let (to_complete, to_release) = (own(&completed).await, own(&released).await);
+    let store = in_flight.store();
+    let written = store.complete(to_complete, "answer".into(), retention);
+    let _ = answered("complete", written.await);
+    let written = store.release(to_release, retention.ttl);
+    let _ = answered("release", written.await);
     for (case, state) in [
         (&in_flight, StateKind::InFlight),
         (&completed, StateKind::Completed),
