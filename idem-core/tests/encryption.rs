@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{LAPSE, LEASE, Node, Outcome, TTL, ran, replayed};
+use common::{LAPSE, LEASE, Node, Outcome, TTL, log::Log, ran, replayed};
 use idem_core::{
     Call, Checkpoint, Claim, ClaimRequest, Execution, Fence, Fingerprint, Finish, Grant, Inspected,
     MemoryStore, OnCrash, OnStoreError, OnceError, Overrides, OwnerId, Resolution, Resolved,
@@ -404,7 +404,7 @@ async fn a_step_s_result_is_stored_sealed_and_handed_to_the_next_attempt() {
     let call = call(&first);
     let (_, steps) = owned(&store, call.slot, call.fingerprint).await;
     assert_eq!(steps[0].name, "charge");
-    for text in ["ch_1", "String", "\""] {
+    for text in ["ch_1", "String"] {
         assert!(!contains(&steps[0].value, text), "{text}");
     }
 }
@@ -588,37 +588,19 @@ async fn what_an_operator_records_is_sealed_for_the_slot_s_nodes() {
 #[cfg(feature = "metrics")]
 #[tokio::test(start_paused = true)]
 async fn what_does_not_open_is_counted_and_logged_with_slot_and_key() {
-    use std::{io::Write, sync::Mutex};
-
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     let recorder: &'static DebuggingRecorder = Box::leak(Box::default());
     let _numbers = metrics::set_default_local_recorder(recorder);
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false);
-    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-    let _log = tracing::subscriber::set_default(subscriber);
+    let _log = log.record(tracing::Level::ERROR);
 
     let store = Arc::<MemoryStore>::default();
     node(&store, Some(only("old"))).pay("k").await;
     let node = node(&store, Some(only("new")));
     node.pay("k").await;
 
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let line = text.lines().find(|line| line.contains("does not open"));
     let line = line.unwrap();
     let slot = format!("slot={}", call(&node).slot.short());

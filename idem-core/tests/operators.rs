@@ -5,14 +5,10 @@
 
 mod common;
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
-use common::{AMBIGUOUS, LAPSE, LEASE, Node, TTL, ran, replayed};
+use common::{AMBIGUOUS, LAPSE, LEASE, Node, TTL, log::Log, ran, replayed};
 use idem_core::{
     Execution, Fence, ListQuery, OnCrash, Overrides, Resolution, Resolved, Retention, Slot,
     SlotState, StateKind, Stored,
@@ -133,37 +129,17 @@ async fn a_decision_that_was_perhaps_applied_is_no_failure_that_says_otherwise()
     assert!(error.is_ambiguous(), "{error:?}");
 }
 
-/// What was logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn every_decision_is_in_the_audit() {
     let (_, operators, slot) = silent().await;
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _logged = tracing::subscriber::set_default(subscriber);
+    let _logged = log.record(tracing::Level::INFO);
     let runtime = &operators.runtime;
     for (fence, outcome) in [(Fence::FIRST.next(), "moved"), (Fence::FIRST, "done")] {
         let _ = runtime
             .resolve(slot, fence, "ana@example.com", completion())
             .await;
-        let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+        let text = log.take();
         for said in [
             "idem::audit",
             "ana@example.com",

@@ -4,13 +4,9 @@
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    io::Write,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use common::{LAPSE, LEASE, Node, PATIENCE, ran};
+use common::{LAPSE, LEASE, Node, PATIENCE, log::Log, ran};
 use idem_core::{
     Execution, Limits, OnStoreError, Operation, Overrides, Refusal,
     testing::{ChaosStore, Fault, Verb},
@@ -20,7 +16,6 @@ use metrics_util::{
     debugging::{DebugValue, DebuggingRecorder, Snapshotter},
 };
 use tokio::time::{Duration, sleep};
-use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Numbers by `name{label=value,…}`.
 struct Numbers {
@@ -180,38 +175,6 @@ async fn a_renewal_that_comes_too_late_for_a_record_is_no_news() {
     let seen = numbers.look();
     let fenced = seen.get("idem_heartbeats_total{result=fenced}");
     assert_eq!(fenced, None, "{seen:#?}");
-}
-
-/// Collects what a subscriber writes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// Collects what this thread tells.
-    fn record(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_span_events(FmtSpan::CLOSE)
-            .with_ansi(false)
-            .with_writer(move || log.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 #[tokio::test(start_paused = true)]

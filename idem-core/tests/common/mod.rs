@@ -10,6 +10,8 @@
     reason = "shared by tests, each of which uses its part"
 )]
 
+pub mod log;
+
 use std::{
     future::Future,
     sync::{
