@@ -416,6 +416,19 @@ mod tests {
         }
     }
 
+    /// Or a table of slots is a list.
+    #[test]
+    fn slots_and_tags_have_different_hashes() {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        fn hash(value: impl Hash) -> u64 {
+            BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
+        }
+        let [one, two] = [1, 2].map(|byte| hash(Slot::from_bytes([byte; 32])));
+        assert_ne!(one, two);
+        let [one, two] = [1, 2].map(|byte| hash(ScopeTag::from_bytes([byte; 16])));
+        assert_ne!(one, two);
+    }
+
     #[test]
     fn moving_bytes_between_parts_gives_another_slot() {
         let deriver = SlotDeriver::new("n");

@@ -280,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sealed_takes_no_more_memory_than_it_needs() {
+        let bound = bound(ring().seals_under(), &PLACE, As::Step("charge"));
+        assert_eq!(bound.capacity(), bound.len());
+        for plain in [0, 90, 130, 20_000] {
+            let sealed = ring().seal(&PLACE, As::Record, &vec![7; plain]).unwrap();
+            let length = sealed.len();
+            assert_eq!(sealed.try_into_mut().unwrap().capacity(), length);
+        }
+    }
+
+    #[test]
     fn the_same_is_never_sealed_twice_alike() {
         assert_ne!(sealed(As::Record), sealed(As::Record));
     }

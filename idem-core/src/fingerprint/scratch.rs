@@ -77,6 +77,10 @@ mod tests {
         scratch.bytes.reserve_exact(100_000);
         scratch.put_back();
         assert_eq!(Scratch::take().bytes.capacity(), 0);
+        let mut scratch = Scratch::take();
+        scratch.entries.reserve_exact(5_000);
+        scratch.put_back();
+        assert_eq!(Scratch::take().entries.capacity(), 0);
     }
 
     #[test]

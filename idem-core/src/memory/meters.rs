@@ -67,4 +67,18 @@ mod tests {
         }
         assert!(meters.meters.len() < 500, "{}", meters.meters.len());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_meter_that_goes_on_outlives_the_sweeps() {
+        let mut meters = Meters::default();
+        let long = ScopeTag::from_bytes([0xff; 16]);
+        let mut spend = |tag, window| meters.spend(tag, 1, window, Instant::now());
+        let _ = spend(long, Duration::from_secs(3_600));
+        for number in 0..1_000_u128 {
+            tokio::time::advance(Duration::from_millis(10)).await;
+            let tag = ScopeTag::from_bytes(number.to_be_bytes());
+            let _ = spend(tag, Duration::from_secs(1));
+        }
+        assert_eq!(spend(long, Duration::from_secs(3_600)).total, 2);
+    }
 }

@@ -263,3 +263,27 @@ async fn durations_beyond_the_clock_do_not_panic() {
         Written::Done
     );
 }
+
+#[test]
+fn slots_are_spread_over_all_shards() {
+    let mut slots = [0; SHARDS];
+    for last in 0..=u8::MAX {
+        let mut slot = [7; 32];
+        slot[31] = last;
+        slots[shard_of(&Slot::from_bytes(slot))] += 1;
+    }
+    assert!(
+        slots.iter().all(|slots| *slots == 256 / SHARDS),
+        "{slots:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_renewed_is_queued_for_its_deletion_once() {
+    let store = MemoryStore::new();
+    assert!(claimed(&store, 1).await);
+    for _ in 0..100 {
+        assert_eq!(store.renew(grant(1), MINUTE).await.unwrap(), Written::Done);
+    }
+    assert_eq!(store.shard(&grant(1).slot).queue_len(), 1);
+}

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use bytes::{BufMut, BytesMut};
 
 #[cfg(feature = "encryption")]
-use super::{CHECKSUM_BYTES, put_bytes, put_number};
+use super::{
+    CHECKSUM_BYTES,
+    write::{bytes_len, number_len, put_bytes, put_number},
+};
 use super::{KIND_SEALED, KeyId, MAGIC, Reader, RecordError, VERSION};
 
 /// How long a nonce of XChaCha20-Poly1305 is.
@@ -57,13 +60,14 @@ impl Sealed {
         encrypt: impl FnOnce(&mut [u8]) -> Result<[u8; TAG_BYTES], E>,
     ) -> Result<Bytes, E> {
         let id = key.as_str().as_bytes();
-        // Ten bytes hold any length.
-        let fixed = HEAD.len() + 1 + id.len() + NONCE_BYTES + 10 + TAG_BYTES + CHECKSUM_BYTES;
-        let mut out = BytesMut::with_capacity(fixed + plain.len());
+        let closed = plain.len() + TAG_BYTES;
+        let length = number_len(closed as u64) + closed;
+        let length = HEAD.len() + bytes_len(id) + NONCE_BYTES + length + CHECKSUM_BYTES;
+        let mut out = BytesMut::with_capacity(length);
         out.put_slice(&HEAD);
         put_bytes(&mut out, id);
         out.put_slice(nonce);
-        put_number(&mut out, (plain.len() + TAG_BYTES) as u64);
+        put_number(&mut out, closed as u64);
         let start = out.len();
         out.put_slice(plain);
         let tag = encrypt(out.get_mut(start..).unwrap_or_default())?;
