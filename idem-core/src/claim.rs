@@ -349,4 +349,52 @@ mod tests {
             assert_eq!(Under::of(slot, alias), under, "{slot:?}, {alias:?}");
         }
     }
+
+    #[test]
+    fn a_claim_of_one_of_its_names_names_nothing_else() {
+        let [own, other, foreign] = [1, 2, 3].map(|byte| Slot::from_bytes([byte; 32]));
+        let [mine, theirs] = [1, 2].map(|byte| Fingerprint::from_bytes([byte; 32]));
+        let request = ClaimRequest {
+            slot: own,
+            fingerprint: mine,
+            owner: OwnerId::from_bytes([9; 16]),
+            lease: Duration::from_secs(30),
+            retention: Retention {
+                ttl: Duration::from_secs(60),
+                grace: Duration::ZERO,
+            },
+            on_crash: OnCrash::Refuse,
+            alias: Some(Alias {
+                slot: other,
+                fingerprint: theirs,
+            }),
+        };
+        let mine = ClaimRequest {
+            alias: None,
+            ..request
+        };
+        let theirs = ClaimRequest {
+            slot: other,
+            fingerprint: theirs,
+            ..mine
+        };
+        assert_eq!(request.under(Under::Slot), mine);
+        assert_eq!(request.under(Under::Alias), theirs);
+        assert_eq!(request.at(own), mine);
+        assert_eq!(request.at(other), theirs);
+        assert_eq!(request.at(foreign), mine);
+        for under in [Under::Slot, Under::Alias] {
+            assert_eq!(mine.under(under), mine);
+        }
+    }
+
+    #[test]
+    fn many_renewals_fail_only_if_there_is_no_answer_to_any() {
+        let lost = || Err(StoreError::TimedOut(Duration::ZERO));
+        let answers = Renewal::answers([Ok(Written::Done), lost(), Ok(Written::Fenced)]);
+        let some = vec![Some(Written::Done), None, Some(Written::Fenced)];
+        assert_eq!(answers.unwrap(), some);
+        assert!(Renewal::answers([lost(), lost()]).is_err());
+        assert_eq!(Renewal::answers([]).unwrap(), []);
+    }
 }

@@ -9,7 +9,7 @@ use common::{LAPSE, Node, PATIENCE, in_progress, ran, replayed, until};
 use futures_util::{FutureExt, poll};
 use idem_core::{
     Drained, Execution, Overrides, Stored,
-    testing::{Fault, Verb},
+    testing::{Fault, Leftovers, Verb},
 };
 use tokio::{task::yield_now, time::sleep};
 
@@ -163,6 +163,36 @@ async fn hang_up_everywhere(slow: Fault) {
 async fn hanging_up_at_any_await_neither_loses_the_record_nor_runs_twice() {
     hang_up_everywhere(Fault::DelayBefore(10 * MS)).await;
     hang_up_everywhere(Fault::DelayAfter(10 * MS)).await;
+}
+
+/// Or `leftovers` shows nothing whatever is left.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_seen_and_nothing_of_it_is_left_in_the_end() {
+    let node = Node::new().with(Overrides {
+        wait: Some(Duration::from_secs(30)),
+        ..Overrides::NONE
+    });
+    assert_eq!(node.runtime.leftovers(), Leftovers::default());
+    let slow = node.pay_after(node.call("ana", "slow", "5"), sleep(5_000 * MS));
+    hang_up_after(50 * MS, slow).await;
+    let waiting = tokio::spawn(node.pay_slowly("slow", MS));
+    yield_now().await;
+    node.store.plan().always(Verb::Claim, Fault::FailAfter);
+    let lost = node.pay("lost").await;
+    assert!(matches!(lost, Execution::StoreFailed(_)), "{lost:?}");
+    assert_eq!(
+        node.runtime.leftovers(),
+        Leftovers {
+            tasks: 3,
+            heartbeats: 1,
+            waited_for: 1,
+            settling: 1
+        }
+    );
+    node.store.plan().clear();
+    assert_eq!(replayed(&waiting.await.unwrap()).record, "effect 1");
+    assert_eq!(node.runtime.drain(PATIENCE).await, Drained::Clean);
+    assert_eq!(node.runtime.leftovers(), Leftovers::default());
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,11 +11,13 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use common::{GRACE, LAPSE, Node, Outcome, TTL, in_progress, ran, replayed, until};
+use common::{
+    GRACE, LAPSE, Node, Outcome, TTL, counting::Counting, in_progress, ran, replayed, until,
+};
 use futures_util::{FutureExt, future::join_all};
 use idem_core::{
     Drained, Execution, Finish, Limit, Limits, MemoryStore, OnStoreError, OnceError, Overrides,
-    PolicyError, Runtime, SLOT_BYTES, Scope, Stored,
+    PolicyError, Runtime, RuntimeBuilder, SLOT_BYTES, Scope, Stored,
     testing::{ChaosStore, Fault, Verb},
 };
 use tokio::{
@@ -431,6 +433,26 @@ async fn limits_that_let_nothing_run_are_refused() {
         })
     );
     assert_eq!(build(Limits::NONE), Ok(()));
+}
+
+/// Whoever has asked for a limit is to have it.
+#[test]
+fn what_is_stored_is_not_limited_by_a_store_that_keeps_no_meters() {
+    let limits = Limits {
+        stored_bytes: Some(1),
+        ..Limits::NONE
+    };
+    let build = |builder: RuntimeBuilder| builder.limits(limits).build().map(drop);
+    let store = Counting::default();
+    for builder in [
+        Runtime::builder(store.clone()),
+        Runtime::builder(Arc::new(store)),
+    ] {
+        let error = build(builder).unwrap_err();
+        assert!(matches!(error, PolicyError::Unmetered { .. }), "{error}");
+        assert!(error.to_string().contains("Counting"), "{error}");
+    }
+    assert_eq!(build(Runtime::builder(MemoryStore::new())), Ok(()));
 }
 
 /// Nobody polls it any more: what it holds is free at once.

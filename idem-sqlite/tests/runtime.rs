@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use common::{Place, with_another_payload};
 use idem_core::{
@@ -108,6 +108,19 @@ fn is_recorded(execution: &Execution<()>) -> bool {
             ..
         }
     )
+}
+
+#[tokio::test]
+async fn a_store_that_is_shared_has_its_transactions() {
+    let store = Shop::new().await.store;
+    for runtime in [
+        Runtime::builder(store.clone()),
+        Runtime::builder(Arc::new(store)),
+    ] {
+        let runtime = runtime.build().unwrap();
+        assert!(runtime.transactions().is_some());
+        assert!(runtime.store_name().contains("SqliteStore"));
+    }
 }
 
 #[tokio::test]

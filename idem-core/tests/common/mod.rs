@@ -10,6 +10,7 @@
     reason = "shared by tests, each of which uses its part"
 )]
 
+pub mod counting;
 pub mod log;
 
 use std::{
