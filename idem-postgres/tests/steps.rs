@@ -14,8 +14,9 @@ use std::{
 
 use bytes::Bytes;
 use idem_core::{
-    Call, Execution, Fingerprint, Finish, Operation, Overrides, Renewal, Runtime, Slot, SlotState,
-    StepError, Steps, Stop, Store, StoreError, Stored, Worked, Writes, Written,
+    Call, Drained, Execution, Fingerprint, Finish, IdempotencyKey, Limit, Limits, Operation,
+    Overrides, Renewal, Runtime, SLOT_BYTES, Scope, Slot, SlotState, StepError, Steps, Stop, Store,
+    StoreError, Stored, Worked, Writes, Written,
     encryption::{Key, Keyring},
 };
 use idem_postgres::{Isolation, Postgres as Db, PostgresStore, Tx};
@@ -234,6 +235,59 @@ async fn the_steps_and_the_record_beside_a_transaction_are_sealed() {
     let again = sealing.run(1, End::Record, nothing).await;
     assert!(matches!(again, Execution::Replayed(replay) if replay.record == "1"));
     assert_eq!((plain.effects().await, plain.steps_run()), (2, 1));
+}
+
+#[tokio::test]
+async fn what_is_kept_beside_a_transaction_is_counted_released_or_committed() {
+    let server = Postgres::start().await;
+    let limits = Limits {
+        stored_bytes: Some(2 * SLOT_BYTES + 1000),
+        ..Limits::NONE
+    };
+    let runtime = Runtime::builder(common::store(&server).await).limits(limits);
+    let runtime = runtime.build().unwrap();
+    let pay = async |key: &str, record: bool| {
+        let call = runtime.call(
+            Operation::new("pay"),
+            &Scope::GLOBAL,
+            &IdempotencyKey::new(key).unwrap(),
+            Fingerprint::from_bytes([7; 32]),
+            runtime.settings(),
+        );
+        let work = async move |tx: Tx<Db>, steps: Steps, record: bool| {
+            step(&steps, &AtomicU32::new(0), "step").await.unwrap();
+            drop(tx);
+            let record = record.then(|| vec![b'r'; 1000].into());
+            let finish = match record {
+                Some(record) => Finish::Record { answer: (), record },
+                None => Finish::Release { answer: () },
+            };
+            Worked {
+                finish,
+                writes: Writes::Keep,
+                conflict: false,
+            }
+        };
+        let work = move |tx, steps| Box::pin(work(tx, steps, record));
+        let execution = runtime.execute_in_steps_and(call, work).await;
+        assert_eq!(runtime.drain(4 * LEASE).await, Drained::Clean);
+        execution
+    };
+    for (key, record) in [("1", false), ("2", true)] {
+        let ran = pay(key, record).await;
+        assert!(matches!(ran, Execution::Ran { .. }), "{ran:?}");
+    }
+    let refused = pay("3", true).await;
+    assert!(
+        matches!(
+            refused,
+            Execution::Limited {
+                limit: Limit::StoredBytes,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
