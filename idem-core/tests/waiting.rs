@@ -65,6 +65,9 @@ async fn duplicates_on_another_node_ask_as_one() {
     let first = tokio::spawn(node.pay_slowly("k", Duration::from_secs(10)));
     sleep(MS).await;
     let peer = node.peer();
+    // None of them asks only when another has its answer.
+    let slow = Fault::DelayAfter(20 * MS);
+    peer.store.plan().always(Verb::Claim, slow);
     let started = Instant::now();
     let answers = crowd(&peer, 100).await;
     assert!(started.elapsed() < Duration::from_millis(10_600));

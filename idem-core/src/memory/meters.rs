@@ -62,7 +62,7 @@ mod tests {
         let mut meters = Meters::default();
         for number in 0..3_000_u128 {
             tokio::time::advance(Duration::from_millis(10)).await;
-            let tag = ScopeTag::from_bytes(number.to_be_bytes());
+            let tag = ScopeTag::from_bytes((number << 64).to_be_bytes());
             let _ = meters.spend(tag, 1, Duration::from_secs(1), Instant::now());
         }
         assert!(meters.meters.len() < 500, "{}", meters.meters.len());
@@ -76,7 +76,7 @@ mod tests {
         let _ = spend(long, Duration::from_secs(3_600));
         for number in 0..1_000_u128 {
             tokio::time::advance(Duration::from_millis(10)).await;
-            let tag = ScopeTag::from_bytes(number.to_be_bytes());
+            let tag = ScopeTag::from_bytes((number << 64).to_be_bytes());
             let _ = spend(tag, Duration::from_secs(1));
         }
         assert_eq!(spend(long, Duration::from_secs(3_600)).total, 2);

@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -16,13 +16,8 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, instrument::WithSubscriber};
 
-use super::Met;
+use super::{Met, remembered::Remembered};
 use crate::{ScopeTag, Spent, StoreError, clock::after, runtime::commands::Commands};
-
-/// How many scopes are remembered that have spent their budget. Each of them has
-/// stored a whole budget, so there are hardly ever that many; of more, each
-/// execution that ends finds out again.
-const MOST_REMEMBERED: usize = 1 << 16;
 
 /// Something that goes on beside an execution, and is waited for by nobody.
 pub(in crate::runtime) type Aside = BoxFuture<'static, ()>;
@@ -35,10 +30,7 @@ pub(super) struct Meter {
     /// The scopes whose bytes are on their way, and what has come meanwhile: a
     /// busy scope has one command on its way, and takes one connection.
     sending: Mutex<HashMap<ScopeTag, Waiting>>,
-    /// The scopes that have spent their budget, and until when.
-    spent: Mutex<HashMap<ScopeTag, Instant>>,
-    /// How many they are, to see without the lock that there are none.
-    remembered: AtomicUsize,
+    remembered: Remembered,
     is_down: AtomicBool,
 }
 
@@ -55,28 +47,16 @@ impl Meter {
             commands,
             tracker,
             sending: Mutex::default(),
-            spent: Mutex::default(),
-            remembered: AtomicUsize::new(0),
+            remembered: Remembered::default(),
             is_down: AtomicBool::new(false),
         }
     }
 
     /// Whether the scope may store more, as far as this process knows.
     pub(super) fn check(&self, tag: ScopeTag) -> Result<(), Met> {
-        if self.remembered.load(Relaxed) == 0 {
-            return Ok(());
-        }
-        let mut spent = lock(&self.spent);
-        let Some(until) = spent.get(&tag).copied() else {
-            return Ok(());
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            spent.remove(&tag);
-            self.remembered.store(spent.len(), Relaxed);
-            return Ok(());
-        }
-        Err(Met::stored_bytes(left))
+        self.remembered
+            .left(tag)
+            .map_or(Ok(()), |left| Err(Met::stored_bytes(left)))
     }
 
     /// Adds to the scope's meter, unless that is being done: then it goes along next.
@@ -130,18 +110,10 @@ impl Meter {
         if answer.total < self.budget {
             return;
         }
-        let now = Instant::now();
-        let mut spent = lock(&self.spent);
-        if spent.len() >= MOST_REMEMBERED {
-            spent.retain(|_, until| *until > now);
-        }
-        if spent.len() < MOST_REMEMBERED || spent.contains_key(&tag) {
-            let before = spent.insert(tag, after(now, answer.resets_in));
-            self.remembered.store(spent.len(), Relaxed);
-            if before.is_none() {
-                tracing::warn!(scope = ?tag, total = answer.total, resets_in = ?answer.resets_in,
-                    "a scope has stored its limit, and starts nothing new until its window ends");
-            }
+        let until = after(Instant::now(), answer.resets_in);
+        if self.remembered.remember(tag, until) {
+            tracing::warn!(scope = ?tag, total = answer.total, resets_in = ?answer.resets_in,
+                "a scope has stored its limit, and starts nothing new until its window ends");
         }
     }
 }

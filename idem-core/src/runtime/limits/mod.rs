@@ -2,6 +2,7 @@
 
 mod live;
 mod meter;
+mod remembered;
 
 use std::{sync::Arc, time::Duration};
 
