@@ -265,3 +265,59 @@ pub(crate) fn is_not_master(error: &ServerError) -> bool {
 pub(crate) fn is_no_script(error: &ServerError) -> bool {
     error.kind() == Some(ServerErrorKind::NoScript)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use redis::Value;
+
+    use super::*;
+
+    fn server(line: &str) -> ServerError {
+        match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap() {
+            Value::ServerError(error) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_word_is_found_as_the_code_and_within_what_older_servers_say_of_a_script() {
+        for line in [
+            "READONLY You can't write against a read only replica.",
+            "ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write.",
+        ] {
+            assert!(is_not_master(&server(line)), "{line}");
+            assert!(!is_wrong_type(&server(line)), "{line}");
+        }
+        for line in [
+            "ERR readonly",
+            "ERR NOTREADONLY",
+            "WRONGTYPE Operation",
+            "ERR",
+        ] {
+            assert!(!is_not_master(&server(line)), "{line}");
+        }
+        assert!(is_wrong_type(&server("WRONGTYPE Operation against a key")));
+    }
+
+    #[test]
+    fn who_is_not_let_in_is_not_asked_to_try_again() {
+        let refused = [
+            RedisError::from((redis::ErrorKind::AuthenticationFailed, "no")),
+            RedisError::from(server("NOAUTH Authentication required.")),
+            RedisError::from(server("WRONGPASS invalid username-password pair")),
+            RedisError::from(server("NOPERM this user has no permissions")),
+        ];
+        for error in refused {
+            let told = failed("redis:6379", CallError::NotConnected(error));
+            assert!(!told.is_transient(), "{told}");
+            assert!(
+                told.to_string().contains("check user and password"),
+                "{told}"
+            );
+        }
+        let unreachable = RedisError::from((redis::ErrorKind::Io, "connection refused"));
+        let told = failed("redis:6379", CallError::NotConnected(unreachable));
+        assert!(told.is_transient() && !told.is_ambiguous(), "{told}");
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{again, completed, connect, grant, recorded, request, told, won};
+use futures_util::StreamExt;
 use idem_core::{Checkpoint, ClaimRequest, OwnerId, Resolution, Store, StoreError, Written};
 use idem_servers::Redis;
 
@@ -221,4 +222,36 @@ async fn namespaces_are_apart() {
     };
     assert_eq!(shop.list(query.clone()).await.unwrap().slots.len(), 1);
     assert_eq!(bank.list(query).await.unwrap().slots.len(), 1);
+}
+
+/// A server looks at its keys in several goes.
+#[tokio::test]
+async fn of_thousands_of_slots_each_is_listed_once() {
+    let redis = Redis::start().await;
+    let store = connect(&redis.url()).await;
+    let mut claimed = futures_util::stream::iter(0..2_500)
+        .map(|_| async {
+            let request = request();
+            won(&store.claim(request).await.unwrap());
+            request.slot
+        })
+        .buffer_unordered(100)
+        .collect::<Vec<_>>()
+        .await;
+    claimed.sort_unstable();
+    let mut query = idem_core::ListQuery {
+        state: None,
+        after: None,
+        limit: 700,
+    };
+    let mut listed = Vec::new();
+    loop {
+        let page = store.list(query.clone()).await.unwrap();
+        listed.extend(page.slots.iter().map(|view| view.slot));
+        if page.next.is_none() {
+            break;
+        }
+        query.after = page.next;
+    }
+    assert_eq!(listed, claimed);
 }

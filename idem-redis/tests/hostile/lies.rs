@@ -82,6 +82,8 @@ fn lies() -> Vec<Lie> {
         bytes("$5\r\nhelloXX:1\r\n"),
         bytes(":one\r\n"),
         bytes("*1\r\n$7\r\nclai"),
+        // A list that stands still.
+        bytes("*2\r\n$1\r\n5\r\n*0\r\n"),
         bytes("$9223372036854775807\r\nx"),
         bytes("$-9223372036854775808\r\n"),
         bytes("*9223372036854775807\r\n:1\r\n"),
