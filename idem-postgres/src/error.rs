@@ -113,3 +113,68 @@ pub(crate) fn is_over(error: &sqlx::Error) -> bool {
         .and_then(DatabaseError::code)
         .is_some_and(|code| code == "3B001" || code == "25P01")
 }
+
+#[cfg(test)]
+mod tests {
+    use idem_sql::testing::coded as error;
+
+    use super::*;
+
+    #[test]
+    fn each_code_is_what_it_means_for_whether_it_was_applied_and_may_be_asked_again() {
+        for code in ["40001", "40P01"] {
+            assert!(
+                matches!(of_statement(error(code)), StoreError::Unreachable(_)),
+                "{code}"
+            );
+            assert!(
+                matches!(in_transaction(error(code)), StoreError::Conflict(_)),
+                "{code}"
+            );
+        }
+        for code in ["57014", "55P03", "25006", "57P03", "53300", "53100"] {
+            assert!(
+                matches!(of_statement(error(code)), StoreError::Unreachable(_)),
+                "{code}"
+            );
+        }
+        for code in ["57P01", "57P02", "57P05", "25P03", "08006", "08P01"] {
+            let told = of_statement(error(code));
+            assert!(matches!(told, StoreError::Interrupted(_)), "{code}");
+            assert!(
+                matches!(of_beginning(error(code)), StoreError::Unreachable(_)),
+                "{code}"
+            );
+        }
+        for (code, what_to_do) in [
+            ("42P01", "store.migrate()"),
+            ("3F000", "store.migrate()"),
+            ("42703", "store.migrate()"),
+            ("42501", "SELECT, INSERT, UPDATE and DELETE"),
+            ("25P02", "savepoint"),
+            ("22012", "22012"),
+            ("42601", "42601"),
+        ] {
+            let told = of_statement(error(code));
+            assert!(matches!(told, StoreError::Refused { .. }), "{code}");
+            assert!(told.to_string().contains(what_to_do), "{code}: {told}");
+        }
+    }
+
+    #[test]
+    fn nothing_was_sent_without_a_connection() {
+        for code in ["53300", "57P03", "08006", "40001"] {
+            let told = of_connecting(error(code));
+            assert!(matches!(told, StoreError::Unreachable(_)), "{code}");
+        }
+        let told = of_connecting(error("28P01"));
+        assert!(matches!(told, StoreError::Refused { .. }), "{told}");
+    }
+
+    #[test]
+    fn a_transaction_is_over_when_its_savepoint_or_itself_is_not_there() {
+        assert!(is_over(&error("3B001")) && is_over(&error("25P01")));
+        assert!(!is_over(&error("40001")) && !is_over(&error("3B000")));
+        assert!(!is_over(&sqlx::Error::PoolClosed));
+    }
+}

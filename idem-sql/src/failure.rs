@@ -70,3 +70,24 @@ fn refused(error: &sqlx::Error, hint: Option<String>) -> StoreError {
     };
     StoreError::Refused { reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_no_lost_reply() {
+        let unread = [
+            sqlx::Error::ColumnNotFound("fence".to_owned()),
+            sqlx::Error::ColumnIndexOutOfBounds { index: 3, len: 2 },
+            sqlx::Error::Decode("no number".into()),
+        ];
+        for error in unread {
+            let told = sent(error, |_| Meaning::Lost);
+            assert!(matches!(told, StoreError::Refused { .. }), "{told}");
+            assert!(told.to_string().contains("this version of idem"), "{told}");
+        }
+        let told = sent(sqlx::Error::WorkerCrashed, |_| Meaning::Lost);
+        assert!(matches!(told, StoreError::Interrupted(_)), "{told}");
+    }
+}

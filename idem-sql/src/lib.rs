@@ -14,6 +14,9 @@ mod connection;
 pub mod failure;
 mod name;
 mod row;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
 mod transaction;
 mod tx;
 

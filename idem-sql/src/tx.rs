@@ -106,3 +106,33 @@ impl<DB: Database> fmt::Debug for Tx<DB> {
         f.write_str("Tx")
     }
 }
+
+#[cfg(all(test, feature = "postgres", feature = "sqlite"))]
+mod tests {
+    use sqlx::{Postgres, Sqlite};
+
+    use super::*;
+    use crate::testing::coded;
+
+    #[test]
+    fn a_conflict_is_known_by_the_databases_own_codes() {
+        let of = |code| {
+            (
+                Tx::<Postgres>::is_conflict(&coded(code)),
+                Tx::<Sqlite>::is_conflict(&coded(code)),
+            )
+        };
+        for code in ["40001", "40P01"] {
+            assert_eq!(of(code), (true, false), "{code}");
+        }
+        // SQLITE_BUSY, and SQLITE_BUSY_SNAPSHOT.
+        for code in ["5", "517"] {
+            assert_eq!(of(code), (false, true), "{code}");
+        }
+        for code in ["23505", "6", "262", "five", ""] {
+            assert_eq!(of(code), (false, false), "{code}");
+        }
+        assert!(!Tx::<Postgres>::is_conflict(&sqlx::Error::PoolClosed));
+        assert!(!Tx::<Sqlite>::is_conflict(&fmt::Error));
+    }
+}

@@ -192,3 +192,28 @@ pub(crate) fn is_over(error: &sqlx::Error) -> bool {
         .as_database_error()
         .is_some_and(|error| error.message().starts_with("no such savepoint"))
 }
+
+#[cfg(test)]
+mod tests {
+    use idem_sql::testing::coded;
+
+    use super::*;
+
+    /// What was written may be there or not: SQLite itself does not know.
+    #[test]
+    fn a_disk_that_fails_leaves_open_whether_it_was_applied() {
+        // SQLITE_IOERR, and SQLITE_IOERR_FSYNC.
+        for code in ["10", "1034"] {
+            let told = in_transaction(coded(code));
+            assert!(matches!(told, StoreError::Interrupted(_)), "{told}");
+            let told = of_beginning(coded(code));
+            assert!(matches!(told, StoreError::Unreachable(_)), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_is_over_when_its_savepoint_is_not_there() {
+        assert!(is_over(&coded("no such savepoint: idem_work")));
+        assert!(!is_over(&coded("10")) && !is_over(&sqlx::Error::PoolClosed));
+    }
+}
