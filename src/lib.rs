@@ -138,9 +138,9 @@ pub use idem_core::testing;
 pub use idem_core::{
     Cursor, Drained, Fence, Fingerprint, FingerprintBuilder, FingerprintError, IdempotencyKey,
     KeyError, Lease, Limit, Limits, ListQuery, OnCrash, OnStoreError, Once, OnceError, Operation,
-    Overrides, Page, Policy, PolicyError, Resolution, Resolved, Retention, Runtime, SLOT_BYTES,
-    Scope, ScopeError, ScopeTag, Slot, SlotError, SlotState, SlotView, Spent, StateKind, StepError,
-    Steps, StepsError, Store, StoreError, TransactionHandle, Transactional,
+    Overrides, Page, Policy, PolicyError, ReplayCache, Resolution, Resolved, Retention, Runtime,
+    SLOT_BYTES, Scope, ScopeError, ScopeTag, Slot, SlotError, SlotState, SlotView, Spent,
+    StateKind, StepError, Steps, StepsError, Store, StoreError, TransactionHandle, Transactional,
 };
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]

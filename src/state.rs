@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Response, request::Parts};
 use idem_core::{
-    Drained, Limits, Once, OnceError, Operation, Overrides, Policy, Runtime, RuntimeBuilder, Scope,
-    Store, StoreError,
+    Drained, Limits, Once, OnceError, Operation, Overrides, Policy, ReplayCache, Runtime,
+    RuntimeBuilder, Scope, Store, StoreError,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -298,6 +298,24 @@ impl IdempotencyBuilder {
     /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.runtime = self.runtime.limits(limits);
+        self
+    }
+
+    /// Keeps recorded answers in this process, so that replaying them takes no round trip
+    /// to the store, see [`ReplayCache`]. Nothing is kept by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use idem_axum::{Idempotency, MemoryStore, ReplayCache};
+    ///
+    /// let builder = Idempotency::builder(MemoryStore::new()).replay_cache(ReplayCache {
+    ///     max_bytes: 64 << 20,
+    ///     max_age: Duration::from_secs(10),
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn replay_cache(mut self, cache: ReplayCache) -> Self {
+        self.runtime = self.runtime.replay_cache(cache);
         self
     }
 

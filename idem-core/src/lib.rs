@@ -72,6 +72,7 @@ mod policy;
 pub mod properties;
 mod random;
 pub mod record;
+mod replay_cache;
 mod runtime;
 mod scope;
 mod slot;
@@ -96,6 +97,7 @@ pub use self::{
     once::{Once, OnceError},
     operation::Operation,
     policy::{MAX_TTL, OnStoreError, Overrides, Policy, PolicyError, Settings},
+    replay_cache::ReplayCache,
     runtime::{
         Call, Drained, Execution, Finish, Inspected, Lease, MAX_STEP_NAME_BYTES, MAX_STEPS,
         MAX_STEPS_BYTES, Replay, Runtime, RuntimeBuilder, Seal, StepError, Steps, StepsError, Stop,

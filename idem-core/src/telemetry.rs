@@ -74,6 +74,11 @@ pub(crate) fn answered(span: &Span, call: &Call) {
     }
 }
 
+/// The store was not asked.
+pub(crate) fn replayed_from_cache(call: &Call) {
+    count("idem_cached_replays_total", call);
+}
+
 /// `span` is the call's own: where it is off, the current one is somebody else's.
 pub(crate) fn claimed(span: &Span, call: &Call, attempt: u32, taken_over: bool) {
     span.record("attempt", attempt);

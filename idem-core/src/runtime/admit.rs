@@ -13,7 +13,8 @@ use super::{
     waiters::Waiter,
 };
 use crate::{
-    Claim, ClaimRequest, Completed, Execution, Grant, Under, backoff::Backoff, clock::after,
+    Alias, Claim, ClaimRequest, Completed, Execution, Grant, Under, backoff::Backoff, clock::after,
+    telemetry,
 };
 
 /// How often to ask for a slot that another process owns.
@@ -68,6 +69,10 @@ where
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut waiter: Option<Waiter> = None;
     loop {
+        if let Some(rivals) = inner.kept(call) {
+            return ended(waiter, rivals);
+        }
+        let asked = Instant::now();
         let claim = match seated(inner, call).await {
             Seated::Told(claim) => claim,
             Seated::Limited(met) => return Admission::Limited(met),
@@ -93,6 +98,7 @@ where
         let lease_left = match claim {
             Claim::Completed(completed) => {
                 call.stands_under(completed.under);
+                inner.keep(call.own(), &completed, asked);
                 return ended(waiter, Rivals::Completed(completed));
             }
             Claim::Mismatch => return ended(waiter, Rivals::Mismatch),
@@ -117,6 +123,25 @@ where
             lapse.min(after(now, backoff.pause()))
         };
         waiter.changed(look_again, give_up).await;
+    }
+}
+
+impl Inner {
+    /// What the store would say of the call, if this process knows it.
+    fn kept(&self, call: &mut Named) -> Option<Rivals> {
+        let rivals = self.replays.as_ref()?.find(call.own())?;
+        if let Rivals::Completed(completed) = &rivals {
+            call.stands_under(completed.under);
+            telemetry::replayed_from_cache(call);
+        }
+        Some(rivals)
+    }
+
+    /// Remembers what the store has said of a call of this name since `asked`.
+    pub(super) fn keep(&self, name: Alias, completed: &Completed, asked: Instant) {
+        if let Some(replays) = &self.replays {
+            replays.keep(name, completed, asked);
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use super::{
     waiters::Owning,
 };
 use crate::{
-    Execution, Grant, Retention, ScopeTag, Slot, StoreError, Written, backoff::Backoff,
-    clock::after,
+    Alias, Completed, Execution, Grant, Retention, ScopeTag, StoreError, Under, Written,
+    backoff::Backoff, clock::after,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -35,8 +35,9 @@ pub(super) struct Hold {
     inner: Arc<Inner>,
     sealer: Sealer,
     grant: Grant,
-    /// By which those who wait in this process know it.
-    own_slot: Slot,
+    /// By which this process knows it.
+    own: Alias,
+    under: Under,
     retention: Retention,
     heartbeat: Heartbeat,
     scope: Option<ScopeTag>,
@@ -72,7 +73,8 @@ impl Hold {
             inner: Arc::clone(inner),
             sealer: inner.sealer(call),
             grant,
-            own_slot: call.own_slot(),
+            own: call.own(),
+            under: call.under(),
             retention: call.settings.retention,
             heartbeat: inner.heartbeats.start(
                 grant,
@@ -144,7 +146,8 @@ impl Hold {
             Ending::Release => self.steps(),
         };
         let aside = self.inner.spend(self.scope, kept, self.retention);
-        match with_aside(self.store(&ending), aside).await {
+        let since = Instant::now();
+        match with_aside(self.store(&ending, since), aside).await {
             Ok(Written::Done) => Ended::Stored,
             Ok(Written::Fenced) => Ended::Fenced,
             Err(error) => {
@@ -155,7 +158,7 @@ impl Hold {
                 );
                 let token = self.inner.tracker.token();
                 let rest = async move {
-                    self.keep_storing(ending).await;
+                    self.keep_storing(ending, since).await;
                     drop(token);
                 };
                 tokio::spawn(rest.in_current_span().with_current_subscriber());
@@ -164,12 +167,24 @@ impl Hold {
         }
     }
 
-    async fn store(&self, ending: &Ending) -> Result<Written, StoreError> {
+    /// One that is answered may have been applied by an earlier try, `since` then.
+    async fn store(&self, ending: &Ending, since: Instant) -> Result<Written, StoreError> {
         let commands = &self.inner.commands;
         let written = match ending {
             Ending::Complete(record) => {
                 let record = self.sealer.record(record.clone())?;
-                commands.complete(self.grant, record, self.retention).await
+                let complete = commands.complete(self.grant, record.clone(), self.retention);
+                let written = complete.await;
+                if let Ok(Written::Done) = written {
+                    let completed = Completed {
+                        record,
+                        expired: false,
+                        remaining: self.retention.ttl,
+                        under: self.under,
+                    };
+                    self.inner.keep(self.own, &completed, since);
+                }
+                written
             }
             Ending::Release => commands.release(self.grant, self.retention.ttl).await,
         };
@@ -178,12 +193,12 @@ impl Hold {
 
     /// The heartbeat goes on meanwhile, so that nobody takes over from a
     /// finished execution. After a ttl no retry could profit any more.
-    async fn keep_storing(self, ending: Ending) {
+    async fn keep_storing(self, ending: Ending, since: Instant) {
         let give_up = after(Instant::now(), self.retention.ttl);
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while Instant::now() < give_up {
             sleep(backoff.pause()).await;
-            match self.store(&ending).await {
+            match self.store(&ending, since).await {
                 Ok(Written::Done) => {
                     tracing::info!(slot = %self.grant.slot.short(), "the outcome is stored at last");
                     return;
@@ -212,6 +227,6 @@ enum Ending {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.inner.waiters.wake(&self.own_slot);
+        self.inner.waiters.wake(&self.own.slot);
     }
 }

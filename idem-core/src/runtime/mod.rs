@@ -13,6 +13,7 @@ mod leftovers;
 mod limits;
 mod names;
 mod operate;
+mod replays;
 mod rescue;
 mod run;
 mod seal;
@@ -35,6 +36,7 @@ use self::{
     heartbeat::Heartbeats,
     limits::Gate,
     names::{Names, Secret},
+    replays::Replays,
     rescue::Carrier,
     seal::Seals,
     waiters::Waiters,
@@ -46,7 +48,9 @@ pub use self::{
     steps::{MAX_STEP_NAME_BYTES, MAX_STEPS, MAX_STEPS_BYTES, StepError, Steps, StepsError, Stop},
     transact::Worked,
 };
-use crate::{Limits, Overrides, Policy, PolicyError, Settings, Store, StoreError, Transactions};
+use crate::{
+    Limits, Overrides, Policy, PolicyError, ReplayCache, Settings, Store, StoreError, Transactions,
+};
 
 /// How many unanswered claims are followed up at the same time.
 const MAX_SETTLING: usize = 256;
@@ -72,6 +76,8 @@ struct Inner {
     /// `None`: nothing is limited.
     gate: Option<Gate>,
     waiters: Waiters,
+    /// `None`: every replay is the store's.
+    replays: Option<Replays>,
     carrier: Option<Carrier>,
     tracker: TaskTracker,
     settling: Arc<Semaphore>,
@@ -108,6 +114,7 @@ impl Runtime {
             },
             carrier: None,
             limits: Limits::NONE,
+            replay_cache: None,
         }
     }
 
@@ -205,6 +212,7 @@ pub struct RuntimeBuilder {
     deadlines: Deadlines,
     carrier: Option<Carrier>,
     limits: Limits,
+    replay_cache: Option<ReplayCache>,
 }
 
 impl RuntimeBuilder {
@@ -298,6 +306,13 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Keeps recorded answers in this process, so that replaying them takes no round trip,
+    /// see [`ReplayCache`]. Nothing is kept by default.
+    pub fn replay_cache(mut self, cache: ReplayCache) -> Self {
+        self.replay_cache = Some(cache);
+        self
+    }
+
     /// How long a claim may take, all its tries together, before the store
     /// counts as unreachable. 2 seconds by default.
     pub fn store_deadline(mut self, deadline: Duration) -> Self {
@@ -379,6 +394,7 @@ impl RuntimeBuilder {
                 transactions: self.transactions,
                 store_name: self.store_name,
                 waiters: Waiters::default(),
+                replays: self.replay_cache.and_then(Replays::new),
                 carrier: self.carrier,
                 tracker,
                 settling: Arc::new(Semaphore::new(MAX_SETTLING)),

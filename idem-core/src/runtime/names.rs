@@ -89,10 +89,24 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// Its slot by the runtime's secret, whatever it is stored under: by it those
-    /// in this process find each other.
+    /// What it is called by the runtime's secret, whatever it is stored under: by this
+    /// those in this process find each other.
+    pub(super) const fn own(&self) -> Alias {
+        self.own
+    }
+
+    /// The slot of [`own`](Self::own).
     pub(super) const fn own_slot(&self) -> Slot {
         self.own.slot
+    }
+
+    /// Which of its names it stands under.
+    pub(super) fn under(&self) -> Under {
+        if self.call.slot == self.own.slot {
+            Under::Slot
+        } else {
+            Under::Alias
+        }
     }
 
     /// Where else it may be stored.
