@@ -49,6 +49,7 @@ pub const SITUATIONS: &[(&str, Profile, u64)] = &[
         60,
     ),
     ("a record is replayed", Profile::Calm, 10000),
+    ("a record is replayed without the store", Profile::Calm, 2000),
     ("a record past its ttl is replayed", Profile::Calm, 200),
     ("a duplicate waited for the record", Profile::Calm, 500),
     (
@@ -203,6 +204,9 @@ struct Look<'a> {
 }
 
 struct Asked {
+    place: Place,
+    /// How many commands of its slot had been applied when it was sent.
+    applied_when_sent: u64,
     in_flight_when_sent: bool,
     began: bool,
 }
@@ -223,6 +227,7 @@ struct Slot {
     fence: u64,
     state: State,
     ran: bool,
+    applied: u64,
 }
 
 #[derive(Default, PartialEq, Eq, Clone, Copy)]
@@ -254,6 +259,8 @@ impl Look<'_> {
             What::Sent { call, place, .. } => {
                 let slot = self.slots.get(place);
                 let asked = Asked {
+                    place: *place,
+                    applied_when_sent: slot.map_or(0, |it| it.applied),
                     in_flight_when_sent: slot.is_some_and(|it| it.state == State::InFlight),
                     began: false,
                 };
@@ -401,20 +408,29 @@ impl Look<'_> {
         };
         if matches!(answer, Answer::Replayed { .. }) {
             let (began, waited) = (asked.began, asked.in_flight_when_sent);
+            let applied = self.slots.get(&asked.place).map_or(0, |slot| slot.applied);
+            let unasked = applied == asked.applied_when_sent;
             if began {
                 self.met("the one who was replaced gets the record");
             } else if waited {
                 self.met("a duplicate waited for the record");
+            }
+            if unasked {
+                self.met("a record is replayed without the store");
             }
         }
     }
 
     fn applied(&mut self, at: Duration, place: Place, command: &Command) {
         let slot = self.slots.entry(place).or_default();
+        slot.applied += 1;
         let (before, owner, fence, ran) = (slot.state, slot.owner, slot.fence, slot.ran);
         match command {
             Command::Deleted => {
-                *slot = Slot::default();
+                *slot = Slot {
+                    applied: slot.applied,
+                    ..Slot::default()
+                };
                 self.deleted.insert(place);
                 self.transition("deleted");
             }

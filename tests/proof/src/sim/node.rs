@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use idem_core::{Runtime, StoreError, testing::Leftovers};
+use idem_core::{ReplayCache, Runtime, StoreError, testing::Leftovers};
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
@@ -122,7 +122,7 @@ impl Node {
             look: Arc::default(),
             calm: Arc::default(),
         };
-        let runtime = Runtime::builder(Far(inside.clone()))
+        let mut runtime = Runtime::builder(Far(inside.clone()))
             .policy(super::policy(&plan.rules))
             .store_deadline(plan.timeouts.verb)
             .store_try_timeout(plan.timeouts.attempt)
@@ -130,9 +130,14 @@ impl Node {
             .carry(|rest| match CALL.get() {
                 Some(call) => Tagged::new(call, rest).boxed(),
                 None => rest,
-            })
-            .build()
-            .unwrap();
+            });
+        if let Some(max_age) = plan.cache {
+            runtime = runtime.replay_cache(ReplayCache {
+                max_bytes: 1 << 20,
+                max_age,
+            });
+        }
+        let runtime = runtime.build().unwrap();
         Self {
             runtime,
             inside,

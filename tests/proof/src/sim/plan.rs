@@ -67,6 +67,8 @@ pub(super) struct Plan {
     pub(super) ambushes: Ambushes,
     /// How far one node may be ahead of another.
     pub(super) ahead: Duration,
+    /// How long nodes replay an answer without the store, if they do.
+    pub(super) cache: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -222,6 +224,7 @@ impl Plan {
             ambushes: ambushes(rng, profile, lease),
             intents,
             ahead: ms(rng.one_of(&[5, 25, 60])),
+            cache: rng.one_of(&[None, None, Some(ms(200)), Some(ms(10_000))]),
         }
     }
 
