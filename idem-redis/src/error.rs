@@ -301,6 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn a_node_of_a_cluster_says_how_to_write_that_it_is_one() {
+        for line in ["MOVED 3999 127.0.0.1:6381", "ASK 3999 127.0.0.1:6381"] {
+            let told = failed("redis:6379", CallError::Server(server(line)));
+            assert!(
+                told.to_string().contains("write redis-cluster://"),
+                "{told}"
+            );
+            assert!(!told.is_transient(), "{told}");
+        }
+    }
+
+    #[test]
     fn who_is_not_let_in_is_not_asked_to_try_again() {
         let refused = [
             RedisError::from((redis::ErrorKind::AuthenticationFailed, "no")),

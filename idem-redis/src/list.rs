@@ -180,3 +180,45 @@ fn read_cursor(cursor: &Cursor) -> Result<Slot, StoreError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(number: u8) -> Slot {
+        Slot::from_bytes([number; 32])
+    }
+
+    fn found(limit: usize, slots: &[u8]) -> Found {
+        let mut found = Found {
+            after: Some(slot(1)),
+            limit,
+            slots: BTreeSet::new(),
+            more: false,
+        };
+        for number in slots {
+            if found.wants(&slot(*number)) {
+                found.add(slot(*number));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_page_has_the_smallest_slots_after_the_cursor_and_says_whether_there_are_more() {
+        for (slots, page, more) in [
+            (&[3, 2][..], &[2, 3][..], false),
+            (&[3, 2, 3, 2], &[2, 3], false),
+            (&[1, 0, 3, 2], &[2, 3], false),
+            (&[2, 3, 4], &[2, 3], true),
+            (&[4, 3, 2], &[2, 3], true),
+            (&[5, 2, 9, 3, 9], &[2, 3], true),
+            (&[2], &[2], false),
+        ] {
+            let found = found(2, slots);
+            let page: BTreeSet<Slot> = page.iter().map(|number| slot(*number)).collect();
+            assert_eq!(found.slots, page, "{slots:?}");
+            assert_eq!(found.more, more, "{slots:?}");
+        }
+    }
+}

@@ -212,6 +212,16 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_that_is_busy_is_known_by_the_kind_of_its_code() {
+        // SQLITE_BUSY, and SQLITE_BUSY_RECOVERY.
+        assert!(is_busy(&coded("5")) && is_busy(&coded("261")));
+        for code in ["6", "10", "five"] {
+            assert!(!is_busy(&coded(code)), "{code}");
+        }
+        assert!(!is_busy(&sqlx::Error::PoolClosed));
+    }
+
+    #[test]
     fn a_transaction_is_over_when_its_savepoint_is_not_there() {
         assert!(is_over(&coded("no such savepoint: idem_work")));
         assert!(!is_over(&coded("10")) && !is_over(&sqlx::Error::PoolClosed));

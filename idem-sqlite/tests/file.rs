@@ -280,8 +280,11 @@ async fn only_where_there_is_no_table_is_a_migration_advised() {
     let store = place.builder().connect().await.unwrap();
     let error = store.claim(request(1)).await.unwrap_err().to_string();
     assert!(error.contains("`store.migrate()`"), "{error}");
+    let error = store.health().await.unwrap_err().to_string();
+    assert!(error.contains("`store.migrate()`"), "{error}");
 
     store.migrate().await.unwrap();
+    store.health().await.unwrap();
     store
         .writer()
         .execute("PRAGMA query_only = 1")

@@ -8,11 +8,16 @@ use std::time::Duration;
 use common::{Place, until};
 use idem_core::{
     Drained, Execution, FingerprintBuilder, Finish, IdempotencyKey, Limit, Limits, Operation,
-    Runtime, SLOT_BYTES, Scope, ScopeTag, Store, Worked, Writes,
+    Retention, Runtime, SLOT_BYTES, Scope, ScopeTag, Store, Worked, Writes, Written,
 };
 use idem_sqlite::{Sqlite, SqliteStore, Tx};
 use tokio::sync::oneshot;
 
+/// Expired as soon as it is there.
+const NONE: Retention = Retention {
+    ttl: Duration::ZERO,
+    grace: Duration::ZERO,
+};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn runtime(store: &SqliteStore, limits: Limits) -> Runtime {
@@ -145,4 +150,14 @@ async fn the_reaper_deletes_meters_whose_window_has_ended() {
     .await;
     assert_eq!(store.reap(100).await.unwrap(), 0);
     assert_eq!(store.spend(tag(4), 1, PATIENCE).await.unwrap().total, 2);
+    // Slots and meters count alike.
+    for number in 0..3 {
+        let granted = common::won(&store, common::request(number)).await;
+        let done = store.complete(granted, "x".into(), NONE).await;
+        assert_eq!(done.unwrap(), Written::Done);
+    }
+    for byte in 5..=6 {
+        store.spend(tag(byte), 1, Duration::ZERO).await.unwrap();
+    }
+    assert_eq!(store.reap(100).await.unwrap(), 3 + 2);
 }

@@ -622,3 +622,11 @@ async fn while_an_escape_is_being_marked_nobody_runs_it_again() {
     assert_eq!(concluding.await.unwrap(), Concluded::Escaped);
     assert_eq!(not_begun(&store, common::request(1)).await, Claim::Unknown);
 }
+
+#[tokio::test]
+async fn why_steps_cannot_stand_beside_a_transaction_is_said_with_what_to_do() {
+    let place = Place::new();
+    let refused = shop(&place).await.refuses_to_open().unwrap();
+    assert!(refused.contains("one writer"), "{refused}");
+    assert!(refused.contains("take `Steps` alone"), "{refused}");
+}

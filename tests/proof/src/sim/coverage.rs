@@ -49,7 +49,11 @@ pub const SITUATIONS: &[(&str, Profile, u64)] = &[
         60,
     ),
     ("a record is replayed", Profile::Calm, 10000),
-    ("a record is replayed without the store", Profile::Calm, 2000),
+    (
+        "a record is replayed without the store",
+        Profile::Calm,
+        2000,
+    ),
     ("a record past its ttl is replayed", Profile::Calm, 200),
     ("a duplicate waited for the record", Profile::Calm, 500),
     (
