@@ -435,6 +435,22 @@ async fn limits_that_let_nothing_run_are_refused() {
     assert_eq!(build(Limits::NONE), Ok(()));
 }
 
+/// What was being told is lost with it, and what comes next is not.
+#[test]
+fn a_meter_is_told_again_when_the_tokio_runtime_that_told_it_has_ended() {
+    let node = stored(1 << 20);
+    for told in 1..=3 {
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        node.store.plan().next(Verb::Spend, Fault::HangBefore);
+        ran(&tokio.block_on(pay_for(&node, "ana", &told.to_string(), 10)));
+        assert_eq!(node.store.plan().calls(Verb::Spend), told);
+    }
+}
+
 /// Whoever has asked for a limit is to have it.
 #[test]
 fn what_is_stored_is_not_limited_by_a_store_that_keeps_no_meters() {

@@ -151,4 +151,6 @@ async fn every_decision_is_in_the_audit() {
             assert!(text.contains(said), "{said}: {text}");
         }
     }
+    // What is not to be sealed takes no look at the slot.
+    assert_eq!(operators.store.plan().calls(Verb::Inspect), 0);
 }
