@@ -48,6 +48,7 @@
 //! | `idem_heartbeats_total` | counter | `result` | renewals: `renewed`, `fenced`, `failed` |
 //! | `idem_takeovers_total` | counter | `operation` | claims taken over from an execution that fell silent |
 //! | `idem_fenced_total` | counter | `operation` | executions that ended after another had taken over |
+//! | `idem_cached_replays_total` | counter | `operation` | records that were replayed from the process's own [memory](ReplayCache) |
 //! | `idem_alias_total` | counter | `operation` | calls answered under the secret that is [accepted](RuntimeBuilder::accept_secret) beside the own one |
 //! | `idem_unopened_total` | counter | `operation`, `reason` | calls that met what does not open (feature `encryption`): `no_keyring`, `unknown_key`, `not_sealed`, `altered`, `malformed` |
 //! | `idem_fail_open_total` | counter | `operation` | calls that ran without protection |

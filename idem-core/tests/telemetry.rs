@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use common::{LAPSE, LEASE, Node, PATIENCE, log::Log, ran};
 use idem_core::{
-    Execution, Limits, OnStoreError, Operation, Overrides, Refusal,
+    Execution, Limits, OnStoreError, Operation, Overrides, Refusal, ReplayCache,
     testing::{ChaosStore, Fault, Verb},
 };
 use metrics_util::{
@@ -361,4 +361,29 @@ async fn calls_that_are_answered_under_the_accepted_secret_are_counted() {
     new.pay("k").await;
     old.pay("fresh").await;
     assert_eq!(counted(), Some(3.0));
+}
+
+/// How much of the replays the store is spared.
+#[tokio::test(start_paused = true)]
+async fn replays_without_the_store_are_counted_apart() {
+    let numbers = Numbers::record();
+    let max_age = Duration::from_secs(10);
+    let node = Node::built(ChaosStore::new(Arc::default()), |builder| {
+        builder.replay_cache(ReplayCache {
+            max_bytes: 1 << 20,
+            max_age,
+        })
+    });
+    node.pay("k").await;
+    for asked_after in [Duration::ZERO, Duration::ZERO, max_age] {
+        sleep(asked_after).await;
+        node.pay("k").await;
+    }
+    let seen = numbers.look();
+    for (name, count) in [
+        ("idem_cached_replays_total{operation=pay}", 2.0),
+        ("idem_requests_total{operation=pay,outcome=replayed}", 3.0),
+    ] {
+        assert_eq!(seen.get(name), Some(&count), "{seen:#?}");
+    }
 }
