@@ -3,7 +3,10 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering::SeqCst},
+};
 
 use common::{Place, with_another_payload};
 use idem_core::{
@@ -46,17 +49,21 @@ impl Shop {
             .unwrap()
     }
 
+    fn call(&self, slot: u64) -> Call {
+        Call::at(
+            Operation::new("test"),
+            slot_of(slot),
+            Fingerprint::from_bytes([7; 32]),
+            self.runtime.settings(),
+        )
+    }
+
     async fn run<F, W>(&self, slot: u64, writes: Writes, work: F) -> Execution<()>
     where
         F: FnOnce(Tx<Sqlite>) -> W + Send + 'static,
         W: Future<Output = Finish<()>> + Send + 'static,
     {
-        let call = Call::at(
-            Operation::new("test"),
-            slot_of(slot),
-            Fingerprint::from_bytes([7; 32]),
-            self.runtime.settings(),
-        );
+        let call = self.call(slot);
         let work = move |tx| {
             let work = work(tx);
             async move {
@@ -108,6 +115,37 @@ fn is_recorded(execution: &Execution<()>) -> bool {
             ..
         }
     )
+}
+
+#[tokio::test]
+async fn work_that_always_gives_way_runs_as_often_as_it_may_and_has_written_nothing() {
+    let shop = Shop::new().await;
+    for (slot, retries) in [(1, 0), (2, 3)] {
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        let work = move |mut tx: Tx<Sqlite>| {
+            counted.fetch_add(1, SeqCst);
+            async move {
+                effect(&mut tx).await;
+                Worked {
+                    finish: record(),
+                    writes: Writes::Keep,
+                    conflict: true,
+                }
+            }
+        };
+        let gave_way = shop
+            .runtime
+            .execute_in_retrying(shop.call(slot), retries, work)
+            .await;
+        assert!(
+            matches!(gave_way, Execution::NotCommitted(StoreError::Conflict(_))),
+            "{gave_way:?}"
+        );
+        assert_eq!(runs.load(SeqCst), retries + 1);
+        assert_eq!(shop.effects().await, 0);
+    }
+    assert!(is_recorded(&shop.again(1).await));
 }
 
 #[tokio::test]
