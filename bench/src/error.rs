@@ -17,8 +17,10 @@ pub(crate) enum Error {
     Signals(#[source] io::Error),
     #[error("interrupted; nothing was written")]
     Interrupted,
-    #[error("{0}: {why}", why = .0.needs())]
+    #[error("\"{0}\" cannot take part: {why}", why = .0.needs())]
     Unfit(Contestant),
+    #[error("\"{0}\" has answered nothing in a round")]
+    Silent(Contestant),
     #[error("the server of \"{contestant}\" could not be started")]
     Spawn {
         contestant: Contestant,

@@ -110,6 +110,8 @@ impl Connection {
             what,
             source,
         };
+        // The connection's task may be just about to take the next one.
+        self.sender.ready().await.map_err(unanswered)?;
         let response = self
             .sender
             .send_request(request)
@@ -249,8 +251,9 @@ impl Client {
     ) -> Result<(Self, Vec<Duration>), Error> {
         let contestant = self.connection.contestant();
         let mut times = Vec::new();
+        // One at least, however long the machine has let this wait.
         let goes_on = |sent: usize| match until {
-            Until::Passed(time) => started.elapsed() < time,
+            Until::Passed(time) => sent == 0 || started.elapsed() < time,
             Until::Sent(count) => sent < count,
         };
         while goes_on(times.len()) {

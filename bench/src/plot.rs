@@ -1,5 +1,7 @@
 //! Throughput relative to the bare handler, by contestant and number of connections.
 
+use std::ops::Range;
+
 use plotters::{
     chart::ChartBuilder,
     coord::Shift,
@@ -27,7 +29,6 @@ const LINE: i32 = 22;
 const SAMPLE: i32 = 30;
 /// Of what is drawn dashed: the length of a dash and of what is between.
 const DASH: (i32, i32) = (6, 4);
-const MOST: f64 = 1.25;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -64,12 +65,12 @@ fn picture(root: &Area<'_>, results: &Results) -> Drawn {
     title.draw(&Text::new(
         "Throughput relative to the bare handler, over HTTP",
         (SIZE.0.cast_signed() / 2, 24),
-        text(20).pos(Pos::new(HPos::Center, VPos::Center)),
+        text(22).pos(Pos::new(HPos::Center, VPos::Center)),
     ))?;
-    let floor = floor(results);
+    let range = range(results);
     let (fresh, replays) = charts.split_horizontally(SIZE.0 / 2);
-    chart(&fresh, results, Workload::Fresh, "fresh keys", floor)?;
-    chart(&replays, results, Workload::Replay, "replays", floor)?;
+    chart(&fresh, results, Workload::Fresh, "fresh keys", &range)?;
+    chart(&replays, results, Workload::Replay, "replays", &range)?;
     legend(&legend_area, results)?;
     root.present()?;
     Ok(())
@@ -79,27 +80,35 @@ fn text(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&BLACK)
 }
 
-fn chart(area: &Area<'_>, results: &Results, workload: Workload, title: &str, floor: f64) -> Drawn {
+fn chart(
+    area: &Area<'_>,
+    results: &Results,
+    workload: Workload,
+    title: &str,
+    range: &Range<f64>,
+) -> Drawn {
     let last = results.connections.len().saturating_sub(1) as f64;
     let mut chart = ChartBuilder::on(area)
-        .caption(title, text(16))
+        .caption(title, text(18))
         .margin_left(10)
         .margin_right(20)
         .x_label_area_size(46)
         .y_label_area_size(58)
-        .build_cartesian_2d(-0.25..last + 0.25, (floor..MOST).log_scale())?;
+        .build_cartesian_2d(-0.25..last + 0.25, range.clone().log_scale())?;
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .light_line_style(WHITE)
-        .bold_line_style(BLACK.mix(0.15))
+        .light_line_style(BLACK.mix(0.05))
+        .bold_line_style(BLACK.mix(0.2))
         .x_labels(8)
+        .y_labels(20)
+        .y_max_light_lines(10)
         .x_label_formatter(&|place| connections_at(*place, &results.connections))
         .x_desc("connections")
         .y_label_formatter(&|ratio| ratio_at(*ratio))
         .y_desc("÷ bare handler")
-        .label_style(text(13))
-        .axis_desc_style(text(14))
+        .label_style(text(15))
+        .axis_desc_style(text(16))
         .draw()?;
     for &contestant in &results.contestants {
         let points: Vec<(f64, f64)> = results
@@ -154,15 +163,18 @@ fn ratio_at(ratio: f64) -> String {
     }
 }
 
-/// A power of ten below everything.
-fn floor(results: &Results) -> f64 {
+/// From a power of ten below everything to a little above it.
+fn range(results: &Results) -> Range<f64> {
     let bare = |connections| results.summary(Contestant::Bare, Workload::Fresh, connections);
-    let least = results
+    let ratios = results
         .cells
         .iter()
-        .filter_map(|cell| Some(cell.summary.per_second / bare(cell.connections)?.per_second))
-        .fold(0.5, f64::min);
-    10_f64.powf((least * 0.9).log10().floor()).max(1e-4)
+        .filter_map(|cell| Some(cell.summary.per_second / bare(cell.connections)?.per_second));
+    let (least, most) = ratios.fold((0.5, 1.0), |(least, most), ratio| {
+        (f64::min(least, ratio), f64::max(most, ratio))
+    });
+    let floor = 10_f64.powf((least * 0.9).log10().floor());
+    floor.max(1e-4)..most * 1.25
 }
 
 fn legend(area: &Area<'_>, results: &Results) -> Drawn {
@@ -179,11 +191,11 @@ fn legend(area: &Area<'_>, results: &Results) -> Drawn {
             area.draw(&PathElement::new([(x + from, y), (x + to, y)], style))?;
         }
         area.draw(&Circle::new((x + SAMPLE / 2, y), 4, style.filled()))?;
-        let left = text(13).pos(Pos::new(HPos::Left, VPos::Center));
+        let left = text(15).pos(Pos::new(HPos::Left, VPos::Center));
         let name = contestant.title().replace('`', "");
         area.draw(&Text::new(name, (x + SAMPLE + 8, y), left))?;
     }
-    let caption = text(12).pos(Pos::new(HPos::Center, VPos::Center));
+    let caption = text(14).pos(Pos::new(HPos::Center, VPos::Center));
     let middle = SIZE.0.cast_signed() / 2;
     let bottom = LEGEND.cast_signed();
     for (line, y) in [

@@ -35,7 +35,7 @@ pub(crate) fn render(results: &Results) -> String {
     let rivals = rivals(results);
     if rivals.has_rows() {
         add("## Beside what else does the same");
-        add("Throughput ÷ that of the other one, by the number of connections.");
+        add("Its throughput ÷ that of the other one, by the number of connections.");
         add(&rivals.to_string());
     }
     let added = added(results);
@@ -120,7 +120,7 @@ fn throughput(results: &Results, connections: usize) -> Table {
 
 fn rivals(results: &Results) -> Table {
     let connections: Vec<String> = results.connections.iter().map(usize::to_string).collect();
-    let mut head = vec!["what", "÷"];
+    let mut head = vec!["what", "against"];
     head.extend(connections.iter().map(String::as_str));
     let mut table = Table::new(&head);
     for &contestant in &results.contestants {
@@ -130,7 +130,8 @@ fn rivals(results: &Results) -> Table {
         if !results.contestants.contains(&rival) {
             continue;
         }
-        for &workload in Workload::of(contestant) {
+        // Who keeps no answers has nothing to set against a replay.
+        for &workload in Workload::of(rival) {
             let ratios = results.connections.iter().map(|&connections| {
                 known(
                     results.ratio(contestant, workload, rival, connections),
@@ -166,7 +167,7 @@ fn added(results: &Results) -> Table {
             table.push([
                 row(contestant, workload),
                 known(more, |more| format!("{} µs", whole(more * 1e6))),
-                known(pings, ratio),
+                known(pings, |pings| format!("{pings:.1}")),
             ]);
         }
     }
@@ -247,10 +248,11 @@ fn legend(results: &Results) -> String {
     }
     if has(Contestant::PeerRedis) || has(Contestant::PeerMemory) {
         lines.push(
-            "*axum-idempotent* 0.6 by the client's key. It keeps answers in the sessions of the crate ruts and \
-             calls itself \"a retry safety net, not a guarantee that a handler runs at most once\". Here each key \
-             comes with a session of its own, as of many users: its memory store looks through a whole session \
-             whenever it keeps an answer."
+            "*axum-idempotent* 0.6 goes by the client's key, too. Its authors: \"Treat it as a retry safety net, not \
+             as a guarantee that a handler runs at most once.\" A replay is answered before the handler's \
+             extractors run, so that nothing is parsed or authenticated for it. It keeps answers in the sessions \
+             of the crate ruts; here each key comes with a session of its own, as of many users, because its \
+             memory store looks through a whole session whenever it keeps an answer."
                 .to_owned(),
         );
     }
@@ -339,7 +341,7 @@ mod tests {
             "| bare handler | 20,000 | 1.00 | 10 % | 50 µs | 100 µs | – | 0.50 | – |",
             "| idem, Redis: replay | 6,000 | 0.30 | 10 % | 150 µs | 300 µs | – | 0.50 | – |",
             "| idem, Redis: fresh key | by hand, Redis | 0.62 |",
-            "| idem, Redis: fresh key | 150 µs | 2.50 |",
+            "| idem, Redis: fresh key | 150 µs | 2.5 |",
             "| by hand, Redis | 201 | 190 | 1,342 | not detected: 100 of 100 | executed once, 409 to 175 of 200 |",
         ] {
             assert!(page.contains(line), "{line}\n{page}");

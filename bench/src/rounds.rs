@@ -59,16 +59,24 @@ pub(crate) async fn run(
             child.stop().await;
         }
     }
-    let cells = courses.iter().filter_map(|course| {
-        Some(Cell {
-            contestant: course.contestant,
-            workload: course.workload,
-            connections: course.connections,
-            summary: Summary::of(&course.windows)?,
-        })
-    });
+    let cells = courses
+        .iter()
+        .map(Course::cell)
+        .collect::<Result<Vec<_>, _>>()?;
     let ping = median(&pings).map(Duration::from_secs_f64);
-    Ok((cells.collect(), ping))
+    Ok((cells, ping))
+}
+
+impl Course {
+    fn cell(&self) -> Result<Cell, Error> {
+        let silent = Error::Silent(self.contestant);
+        Ok(Cell {
+            contestant: self.contestant,
+            workload: self.workload,
+            connections: self.connections,
+            summary: Summary::of(&self.windows).ok_or(silent)?,
+        })
+    }
 }
 
 fn courses(contestants: &[Contestant], effort: &Effort) -> Vec<Course> {

@@ -9,12 +9,12 @@ use axum::{
     routing::post,
 };
 use redis::{
-    AsyncCommands, Client, ExistenceCheck, RedisResult, SetExpiry, SetOptions,
-    aio::MultiplexedConnection,
+    AsyncCommands, AsyncConnectionConfig, Client, ExistenceCheck, RedisResult, SetExpiry,
+    SetOptions, aio::MultiplexedConnection,
 };
 use tokio::time::sleep;
 
-use super::{Executions, Service, Stored, WORK};
+use super::{Executions, PATIENCE, Service, Stored, WORK};
 use crate::{error::Error, order::Order};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -105,10 +105,11 @@ async fn slow(
 }
 
 pub(super) async fn serve(url: &str) -> Result<Service, Error> {
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
     let executions = Executions::default();
     let app = App {
         redis: Client::open(url)?
-            .get_multiplexed_async_connection()
+            .get_multiplexed_async_connection_with_config(&config)
             .await?,
         executions: executions.clone(),
     };

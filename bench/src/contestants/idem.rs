@@ -1,7 +1,5 @@
 //! The handler with the attribute, over each of the stores.
 
-use std::time::Duration;
-
 use axum::{
     Json, Router,
     extract::{FromRef, State},
@@ -13,11 +11,8 @@ use idem_axum::{
 };
 use tokio::time::sleep;
 
-use super::{Executions, SESSIONS, Service, Stored, WORK};
+use super::{Executions, PATIENCE, SESSIONS, Service, Stored, WORK};
 use crate::{error::Error, order::Order};
-
-/// A machine that is too slow for the load must show as slow, and not as commands that are sent twice.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, FromRef)]
 struct App {

@@ -7,7 +7,7 @@ mod idem;
 mod peer;
 mod transaction;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use axum::Router;
 use clap::ValueEnum;
@@ -17,7 +17,10 @@ use crate::error::Error;
 pub(crate) use executions::Executions;
 
 /// How long the slow handler takes, so that duplicates meet it at work.
-const WORK: std::time::Duration = std::time::Duration::from_millis(5);
+const WORK: Duration = Duration::from_millis(5);
+/// For an answer of a store, or a session. A machine that is too slow for the load must show as slow, and not
+/// as commands that are sent twice.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many sessions each contestant has at PostgreSQL.
 const SESSIONS: u32 = 16;
 

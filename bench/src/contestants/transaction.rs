@@ -1,7 +1,5 @@
 //! A handler that writes an order in a transaction: with one of its own, and with idem's.
 
-use std::time::Duration;
-
 use axum::{
     Json, Router,
     extract::{FromRef, State},
@@ -13,14 +11,12 @@ use idem_axum::{Idempotency, Tx, idempotent};
 use sqlx::{PgConnection, PgPool, Postgres, postgres::PgPoolOptions};
 use tokio::time::sleep;
 
-use super::{Executions, SESSIONS, Service, Stored, WORK, idem};
+use super::{Executions, PATIENCE, SESSIONS, Service, Stored, WORK, idem};
 use crate::{error::Error, order::Order};
 
 const TABLE: &str = "CREATE TABLE orders (\
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
     customer TEXT NOT NULL, currency TEXT NOT NULL, total BIGINT NOT NULL)";
-/// For a session. Many clients wait for few sessions.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 struct Failed(sqlx::Error);
