@@ -43,10 +43,7 @@ impl Child {
         let failed = |source| Error::Spawn { contestant, source };
         let mut process = Command::new(env::current_exe().map_err(failed)?)
             .arg("serve")
-            .arg(clap::ValueEnum::to_possible_value(&contestant).map_or_else(
-                || contestant.title().to_owned(),
-                |value| value.get_name().to_owned(),
-            ))
+            .arg(contestant.name())
             .args(["--at", &home.at])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

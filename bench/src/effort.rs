@@ -1,6 +1,6 @@
 //! How much is done.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -24,16 +24,16 @@ pub(crate) struct Effort {
         long,
         value_name = "N,N,...",
         value_delimiter = ',',
-        default_values_t = [1, 16, 64, 256],
+        default_value = "1,16,64,256",
         value_parser = clap::value_parser!(u16).range(1..=1000)
     )]
-    pub(crate) connections: Vec<u16>,
+    connections: Vec<u16>,
     /// Only these contestants; ratios need the one that they are against, too.
     #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
     pub(crate) only: Vec<Contestant>,
     /// How many records are kept to see what one takes.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) records: u32,
+    records: u32,
     /// How many groups of duplicates are sent in flight.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) groups: u16,
@@ -43,6 +43,12 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
+    /// Each once.
+    pub(crate) fn connections(&self) -> Vec<usize> {
+        let each: BTreeSet<usize> = self.connections.iter().copied().map(usize::from).collect();
+        each.into_iter().collect()
+    }
+
     pub(crate) fn warm_up(&self) -> Duration {
         self.seconds_per_round / WARM_UP
     }

@@ -17,8 +17,11 @@ pub(crate) enum Error {
     Signals(#[source] io::Error),
     #[error("interrupted; nothing was written")]
     Interrupted,
-    #[error("\"{0}\" cannot take part: {why}", why = .0.needs())]
-    Unfit(Contestant),
+    #[error("\"{contestant}\" cannot take part: {why}")]
+    Unfit {
+        contestant: Contestant,
+        why: &'static str,
+    },
     #[error("\"{0}\" has answered nothing in a round")]
     Silent(Contestant),
     #[error("the server of \"{contestant}\" could not be started")]
@@ -62,7 +65,7 @@ pub(crate) enum Error {
     Task(#[from] tokio::task::JoinError),
     #[error("a request cannot be made")]
     Request(#[from] hyper::http::Error),
-    #[error("JSON")]
+    #[error("JSON that is not what it should be")]
     Json(#[from] serde_json::Error),
     #[error("the contestant's store")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),

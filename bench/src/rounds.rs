@@ -40,8 +40,7 @@ pub(crate) async fn run(
             let home = servers.home(contestant).await?;
             children.push(Child::start(contestant, home).await?);
         }
-        for &connections in &effort.connections {
-            let connections = usize::from(connections);
+        for connections in effort.connections() {
             for child in &mut children {
                 let contestant = child.contestant();
                 progress.turn(round, connections, contestant);
@@ -81,13 +80,13 @@ impl Course {
 
 fn courses(contestants: &[Contestant], effort: &Effort) -> Vec<Course> {
     let mut courses = Vec::new();
-    for &connections in &effort.connections {
+    for connections in effort.connections() {
         for &contestant in contestants {
             for &workload in Workload::of(contestant) {
                 courses.push(Course {
                     contestant,
                     workload,
-                    connections: connections.into(),
+                    connections,
                     windows: Vec::new(),
                 });
             }

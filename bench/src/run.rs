@@ -2,13 +2,14 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    io::{Write, stdout},
+    path::PathBuf,
 };
 
 use clap::ValueEnum;
 
 use crate::{
-    contestants::Contestant,
+    contestants::{Contestant, NEEDS_OF_ITS_REDIS},
     effort::Effort,
     error::Error,
     inspection,
@@ -29,7 +30,7 @@ pub(crate) async fn run(effort: &Effort) -> Result<(), Error> {
     let servers = Servers::start(&wanted).await?;
     let (contestants, notes) = fit(wanted, effort, servers.expires_fields().await?)?;
     let machine = Machine::look(servers.versions().await);
-    let turns = usize::from(effort.rounds) * effort.connections.len() * contestants.len();
+    let turns = usize::from(effort.rounds) * effort.connections().len() * contestants.len();
     let progress = Progress::new(turns + contestants.len());
     progress.say(&machine.line());
     for note in &notes {
@@ -47,12 +48,7 @@ pub(crate) async fn run(effort: &Effort) -> Result<(), Error> {
         machine,
         rounds: effort.rounds.into(),
         window: effort.seconds_per_round,
-        connections: effort
-            .connections
-            .iter()
-            .copied()
-            .map(usize::from)
-            .collect(),
+        connections: effort.connections(),
         contestants,
         cells,
         inspections,
@@ -61,17 +57,14 @@ pub(crate) async fn run(effort: &Effort) -> Result<(), Error> {
         notes,
     };
     let text = report::render(&results);
-    println!("{text}");
-    for (name, content) in [("load.md", text), ("load.svg", plot::draw(&results)?)] {
+    for (name, content) in [("load.md", &text), ("load.svg", &plot::draw(&results)?)] {
         let path = effort.out.join(name);
         fs::write(&path, content).map_err(write(path.clone()))?;
-        eprintln!("written: {}", shown(&path));
+        progress.say(&format!("written: {}", path.display()));
     }
+    // Whoever does not read it to its end has the file.
+    let _ = writeln!(stdout(), "\n{text}");
     Ok(())
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// In the order of the tables.
@@ -93,11 +86,13 @@ fn fit(
     let peer = Contestant::PeerRedis;
     if contestants.contains(&peer) && !expires_fields {
         if !effort.only.is_empty() {
-            return Err(Error::Unfit(peer));
+            return Err(Error::Unfit {
+                contestant: peer,
+                why: NEEDS_OF_ITS_REDIS,
+            });
         }
         notes.push(format!(
-            "{peer} takes no part: {}. It takes part with its memory store instead.",
-            peer.needs()
+            "{peer} takes no part: {NEEDS_OF_ITS_REDIS}. It takes part with its memory store instead."
         ));
         contestants.retain(|contestant| *contestant != peer);
     } else if effort.only.is_empty() {

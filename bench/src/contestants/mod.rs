@@ -15,6 +15,7 @@ use sqlx::{PgPool, SqlitePool};
 
 use crate::error::Error;
 pub(crate) use executions::Executions;
+pub(crate) use peer::NEEDS_OF_ITS_REDIS;
 
 /// How long the slow handler takes, so that duplicates meet it at work.
 const WORK: Duration = Duration::from_millis(5);
@@ -127,12 +128,10 @@ impl Contestant {
         }
     }
 
-    /// What its place must have.
-    pub(crate) fn needs(self) -> &'static str {
-        match self {
-            Self::PeerRedis => peer::NEEDS,
-            _ => "its store is of no use to it",
-        }
+    /// As it is called on the command line.
+    pub(crate) fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// Its server, over a store at an address or in a directory.

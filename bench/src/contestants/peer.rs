@@ -20,7 +20,7 @@ use super::{Executions, Service, Stored, bare};
 use crate::{error::Error, workload::SESSION_COOKIE};
 
 const DAY: i64 = 24 * 60 * 60;
-pub(super) const NEEDS: &str =
+pub(crate) const NEEDS_OF_ITS_REDIS: &str =
     "its Redis store uses HEXPIRE, which Redis has since 7.4 and Valkey since 9.0";
 
 pub(super) async fn over_redis(url: &str) -> Result<Service, Error> {
