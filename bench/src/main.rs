@@ -77,7 +77,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Some(Command::Serve { contestant, at }) => serve::serve(contestant, &at).await,
-        None => unless_interrupted(run::run(&cli.effort)).await,
+        None => unless_interrupted(Box::pin(run::run(&cli.effort))).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
