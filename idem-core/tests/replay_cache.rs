@@ -244,3 +244,23 @@ async fn what_is_sealed_is_kept_sealed_and_opened_for_each_replay() {
     }
     assert_eq!(asked(&node) + asked(&peer) + asked(&keyless), 3);
 }
+
+/// What a node records of a slot that stands under the accepted secret opens there alone.
+#[cfg(feature = "encryption")]
+#[tokio::test(start_paused = true)]
+async fn what_is_recorded_under_the_accepted_secret_is_opened_where_it_stands() {
+    use idem_core::encryption::{Key, Keyring};
+
+    let keys = || Keyring::new(Key::new("k", &[1; 32]).unwrap());
+    let old = Node::built(ChaosStore::new(Arc::default()), |builder| {
+        builder.secret("old").encryption(keys())
+    });
+    old.fail("k").await;
+    let rotating = old.peer_built(|builder| {
+        let builder = caching(builder).encryption(keys());
+        builder.secret("new").accept_secret("old")
+    });
+    assert_eq!(ran(&rotating.pay("k").await).1, 2);
+    assert_eq!(replayed(&rotating.pay("k").await).record, "effect 2");
+    assert_eq!(asked(&rotating), 1);
+}
