@@ -619,3 +619,12 @@ async fn a_claim_that_a_snapshot_is_too_old_for_is_made_again() {
     open.commit().await.unwrap();
     assert_eq!(claim.await.unwrap(), Claim::Mismatch);
 }
+
+#[tokio::test]
+async fn a_transaction_that_cannot_begin_says_why() {
+    let server = Postgres::start().await;
+    let store = common::builder(&server).await.connect().await.unwrap();
+    let error = store.begin(request([1; 32])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+    assert!(error.to_string().contains("`store.migrate()`"), "{error}");
+}
