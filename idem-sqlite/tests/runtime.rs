@@ -3,15 +3,18 @@
 
 mod common;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use common::{Place, with_another_payload};
 use idem_core::{
-    Call, Claim, Execution, Fingerprint, Finish, OnceError, Operation, Overrides, Runtime, Scope,
-    Slot, Store, StoreError, Stored, Worked, Writes,
+    Call, Claim, Execution, Fingerprint, Finish, OnceError, Operation, Overrides, ReplayCache,
+    Runtime, Scope, Slot, Store, StoreError, Stored, Worked, Writes,
 };
 use idem_sqlite::{Sqlite, SqliteStore, Tx};
 use sqlx::{Connection, Executor};
@@ -146,6 +149,37 @@ async fn work_that_always_gives_way_runs_as_often_as_it_may_and_has_written_noth
         assert_eq!(shop.effects().await, 0);
     }
     assert!(is_recorded(&shop.again(1).await));
+}
+
+#[tokio::test]
+async fn what_a_transaction_has_recorded_is_replayed_without_the_store() {
+    let mut shop = Shop::new().await;
+    shop.runtime = Runtime::builder(shop.store.clone())
+        .replay_cache(ReplayCache {
+            max_bytes: 1 << 20,
+            max_age: Duration::from_secs(60),
+        })
+        .build()
+        .unwrap();
+    let declined = |_| async { Finish::Release { answer: () } };
+    shop.run(2, Writes::Keep, declined).await;
+    let dangling = shop.say(3, "INSERT INTO b VALUES (1)").await;
+    assert!(
+        matches!(dangling, Execution::NotCommitted(_)),
+        "{dangling:?}"
+    );
+    assert!(is_recorded(&shop.again(1).await));
+    shop.store
+        .writer()
+        .execute("DROP TABLE idem_slots")
+        .await
+        .unwrap();
+    let replayed = shop.again(1).await;
+    assert!(matches!(replayed, Execution::Replayed(_)), "{replayed:?}");
+    for not_recorded in [2, 3] {
+        let unknown = shop.again(not_recorded).await;
+        assert!(matches!(unknown, Execution::StoreFailed(_)), "{unknown:?}");
+    }
 }
 
 #[tokio::test]

@@ -18,9 +18,9 @@ use super::{
     waiters::Owning,
 };
 use crate::{
-    Begun, Call, Claim, ClaimRequest, Claimed, Concluded, Ending, Execution, Finish, Grant,
-    OwnerId, Slot, StoreError, Stored, TransactionHandle, Transactions, Writes, backoff::Backoff,
-    clock::after, lend, telemetry, transaction::AnyTransaction,
+    Begun, Call, Claim, ClaimRequest, Claimed, Completed, Concluded, Ending, Execution, Finish,
+    Grant, OwnerId, Slot, StoreError, Stored, TransactionHandle, Transactions, Writes,
+    backoff::Backoff, clock::after, lend, telemetry, transaction::AnyTransaction,
 };
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -420,14 +420,29 @@ impl Transacting<'_> {
 pub(super) async fn conclude(
     inner: &Inner,
     transactions: &Transactions,
-    call: &Call,
+    call: &Named,
     transaction: AnyTransaction,
     ending: Ending,
 ) -> Result<Concluded, StoreError> {
+    let completed = match &ending {
+        Ending::Complete {
+            record, retention, ..
+        } if inner.replays.is_some() => Some(Completed {
+            record: record.clone(),
+            expired: false,
+            remaining: retention.ttl,
+            under: call.under(),
+        }),
+        _ => None,
+    };
+    let since = Instant::now();
     let ended = inner
         .commands
         .conclude(transactions, transaction, ending)
         .await;
+    if let (Ok(Concluded::Done), Some(completed)) = (&ended, completed) {
+        inner.keep(call.own(), &completed, since);
+    }
     if matches!(ended, Ok(Concluded::Escaped)) {
         tracing::error!(
             operation = %call.operation,
