@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use plotters::{
-    chart::ChartBuilder,
+    chart::{ChartBuilder, LabelAreaPosition},
     coord::Shift,
     prelude::{
         BLACK, Circle, DrawingArea, IntoDrawingArea, IntoLogRange, PathElement, RGBColor,
@@ -69,8 +69,8 @@ fn picture(root: &Area<'_>, results: &Results) -> Drawn {
     ))?;
     let range = range(results);
     let (fresh, replays) = charts.split_horizontally(SIZE.0 / 2);
-    chart(&fresh, results, Workload::Fresh, "fresh keys", &range)?;
-    chart(&replays, results, Workload::Replay, "replays", &range)?;
+    chart(root, &fresh, results, Workload::Fresh, &range)?;
+    chart(root, &replays, results, Workload::Replay, &range)?;
     legend(&legend_area, results)?;
     root.present()?;
     Ok(())
@@ -81,35 +81,50 @@ fn text(size: i32) -> TextStyle<'static> {
 }
 
 fn chart(
+    root: &Area<'_>,
     area: &Area<'_>,
     results: &Results,
     workload: Workload,
-    title: &str,
     range: &Range<f64>,
 ) -> Drawn {
     let last = results.connections.len().saturating_sub(1) as f64;
+    let (left, right) = (-0.25, last + 0.25);
+    let title = match workload {
+        Workload::Fresh => "fresh keys",
+        Workload::Replay => "replays",
+    };
     let mut chart = ChartBuilder::on(area)
         .caption(title, text(18))
         .margin_left(10)
         .margin_right(20)
         .x_label_area_size(46)
         .y_label_area_size(58)
-        .build_cartesian_2d(-0.25..last + 0.25, range.clone().log_scale())?;
+        .build_cartesian_2d(left..right, range.clone().log_scale())?;
     chart
         .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(BLACK.mix(0.05))
-        .bold_line_style(BLACK.mix(0.2))
-        .x_labels(8)
-        .y_labels(20)
-        .y_max_light_lines(10)
-        .x_label_formatter(&|place| connections_at(*place, &results.connections))
+        // The library's own marks of a logarithmic axis are many above and none below.
+        .disable_mesh()
+        .x_labels(0)
+        .y_label_formatter(&|_| String::new())
+        .set_tick_mark_size(LabelAreaPosition::Left, 0)
         .x_desc("connections")
-        .y_label_formatter(&|ratio| ratio_at(*ratio))
         .y_desc("÷ bare handler")
-        .label_style(text(15))
         .axis_desc_style(text(16))
         .draw()?;
+    for mark in marks(range) {
+        let style = BLACK.mix(if mark == 1.0 { 0.5 } else { 0.15 });
+        let ends = [(left, mark), (right, mark)];
+        chart.draw_series([PathElement::new(ends, style)])?;
+        let (x, y) = chart.plotting_area().map_coordinate(&(left, mark));
+        let beside = text(15).pos(Pos::new(HPos::Right, VPos::Center));
+        root.draw(&Text::new(mark.to_string(), (x - 8, y), beside))?;
+    }
+    for (place, connections) in results.connections.iter().enumerate() {
+        let corner = (place as f64, range.start);
+        let (x, y) = chart.plotting_area().map_coordinate(&corner);
+        let below = text(15).pos(Pos::new(HPos::Center, VPos::Top));
+        root.draw(&Text::new(connections.to_string(), (x, y + 8), below))?;
+    }
     for &contestant in &results.contestants {
         let points: Vec<(f64, f64)> = results
             .connections
@@ -138,28 +153,21 @@ fn chart(
     Ok(())
 }
 
-/// The number of connections that stands at a place of the axis, if any does.
-fn connections_at(place: f64, connections: &[usize]) -> String {
-    let nearest = place.round();
-    let is_there = (place - nearest).abs() < 1e-6 && nearest >= 0.0;
-    let number = is_there
-        .then(|| connections.get(nearest as usize))
-        .flatten();
-    number.map_or_else(String::new, usize::to_string)
+/// 0.01, 0.1, 1 and the like, and twice and five times that.
+fn marks(range: &Range<f64>) -> Vec<f64> {
+    let first = range.start.log10().round() as i32;
+    (first..=1)
+        .flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| mark(digit, decade)))
+        .filter(|mark| (range.start..=range.end).contains(mark))
+        .collect()
 }
 
-/// 0.01, 0.1, 1 and the like, and twice and five times that: there is no room for more.
-fn ratio_at(ratio: f64) -> String {
-    let decade = 10_f64.powf(ratio.log10().floor());
-    let digit = ratio / decade;
-    let is_shown = [1.0, 2.0, 5.0].iter().any(|one| (digit - one).abs() < 1e-6);
-    if is_shown {
-        format!("{ratio:.4}")
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned()
+/// A number whose text is as short as it looks: 2 · 10⁻² is 0.02, and 2 · 0.01 need not be.
+fn mark(digit: f64, decade: i32) -> f64 {
+    if decade < 0 {
+        digit / 10_f64.powi(-decade)
     } else {
-        String::new()
+        digit * 10_f64.powi(decade)
     }
 }
 
@@ -212,21 +220,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_of_the_axis_have_their_numbers() {
-        let connections = [1, 16, 64];
-        assert_eq!(connections_at(0.0, &connections), "1");
-        assert_eq!(connections_at(2.0, &connections), "64");
-        for nothing in [-1.0, 0.5, 3.0] {
-            assert_eq!(connections_at(nothing, &connections), "", "{nothing}");
-        }
-    }
-
-    #[test]
-    fn few_ratios_have_labels() {
-        assert_eq!(ratio_at(1.0), "1");
-        assert_eq!(ratio_at(0.1), "0.1");
-        assert_eq!(ratio_at(0.05), "0.05");
-        assert_eq!(ratio_at(0.002), "0.002");
-        assert_eq!(ratio_at(0.3), "");
+    fn marks_are_of_ones_twos_and_fives() {
+        let texts = |range| marks(&range).iter().map(f64::to_string).collect::<Vec<_>>();
+        let from_hundredths = ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"];
+        assert_eq!(texts(0.01..1.3), from_hundredths);
+        assert_eq!(texts(0.1..6.0), ["0.1", "0.2", "0.5", "1", "2", "5"]);
+        assert_eq!(texts(0.0001..0.0003), ["0.0001", "0.0002"]);
     }
 }
