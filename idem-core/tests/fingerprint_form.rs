@@ -182,7 +182,9 @@ fn what_displays_itself_is_the_text_it_displays() {
             serializer.collect_str(&format_args!("<{}>", self.0))
         }
     }
-    for len in [0, 10, 4080, 4085, 4086, 9000] {
+    for len in [
+        0, 10, 122, 124, 126, 128, 250, 254, 4084, 4086, 4088, 4090, 9000,
+    ] {
         let content = "é".repeat(len / 2);
         let text = format!("<{content}>");
         let displayed = Displayed(content);

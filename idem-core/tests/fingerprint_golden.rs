@@ -81,7 +81,7 @@ fn an_empty_fingerprint_is_frozen() {
     let fingerprint = FingerprintBuilder::new().finish();
     assert_eq!(
         hex(fingerprint),
-        "a6f935b8828f37bdd54aa659d58bf2abcc038a8ecdf3da482b3d46b98a9c3b25"
+        "c7577a897c92cf4bd5b2af73511c4fabc57d8fd67e4c6abd70a79f41c298e936"
     );
 }
 
@@ -90,7 +90,7 @@ fn a_request_is_frozen() {
     let fingerprint = FingerprintBuilder::request("POST", "/payments", None).finish();
     assert_eq!(
         hex(fingerprint),
-        "3c551d12cc98af04805052001a96b55a43b0be21b41597945ed688f76527c588"
+        "d3540d6256c5ed4e506cf626f8b56e6a7d27db1387cd049139f69adee456ae1b"
     );
 }
 
@@ -100,7 +100,7 @@ fn a_request_with_a_query_is_frozen() {
     let fingerprint = FingerprintBuilder::request("POST", "/payments", query).finish();
     assert_eq!(
         hex(fingerprint),
-        "636d4d2d2ac95e9a173f8d61e24b64d5b46f3ebc5c49798b09978bb81968922d"
+        "b5c6928ff181e2aa921f081c6f37969c7e0b6a807c730bee10eb43f0d463fb26"
     );
 }
 
@@ -111,7 +111,7 @@ fn a_request_with_every_kind_of_part_is_frozen() {
     builder.raw(b"\x00\xff").text("hi").nothing();
     assert_eq!(
         hex(builder.finish()),
-        "be9cfd4f12fe85f506701c74ba1159298e6f85e60d1753c264adada576d077f7"
+        "5f28fc3462830197211cd31f63ffc1b303941ea867d103e1ee9ce6551309fcf1"
     );
 }
 
@@ -119,7 +119,7 @@ fn a_request_with_every_kind_of_part_is_frozen() {
 fn null_booleans_strings_and_chars_are_frozen() {
     assert_eq!(
         typed(&((), true, false, "é", 'é')),
-        "62332fe8f046728e21b65c65807f0eb51da3c02c00e67b54f0f43c17b653c8b7"
+        "d348c472f3e03b7e00fece89447c7c17450fe9c6b812b576bf30eee667cfd190"
     );
 }
 
@@ -138,7 +138,15 @@ fn integers_are_frozen() {
     );
     assert_eq!(
         typed(&integers),
-        "e11b7c2be91565e901f32d2c77ad6664cfef176498cac23bfed7ea92f143e389"
+        "3efcc54b516bcfbcade272e244f513f74d6a31292a7185c9ae9516448657c909"
+    );
+}
+
+#[test]
+fn integers_around_the_smallest_form_are_frozen() {
+    assert_eq!(
+        typed(&(63, 64, -63, -64)),
+        "f13fa491edc21c4abce059dd3b5d03895593d65c3149c88a8fb2225abb9f4ca3"
     );
 }
 
@@ -147,7 +155,7 @@ fn floats_are_frozen() {
     let floats = (1.5_f32, -0.0, -f64::NAN, f64::INFINITY, f32::NEG_INFINITY);
     assert_eq!(
         typed(&floats),
-        "099d294abefe4b70a7184d40bdf75c58b3f23046e7f1f299bb7addc9f2f4ed5b"
+        "7b133f3c94965b29e86727481aae836f56fde323bb62bee66050c86202ce711c"
     );
 }
 
@@ -155,7 +163,15 @@ fn floats_are_frozen() {
 fn bytes_are_frozen() {
     assert_eq!(
         typed(&Bytes(&[0, 1, 2])),
-        "5afd10186a73b43a7dde58057e09a70bc50eec096986b14e5c319ecf91aad2cf"
+        "b5d7b6618c8bd66a0566ce88433b39bf58082eec5db18de3c4cc5434bb8fb218"
+    );
+}
+
+#[test]
+fn many_bytes_are_frozen() {
+    assert_eq!(
+        typed(&Bytes(&[0xab; 100])),
+        "7295b2da8728e17082df9e24f961ea19c03701888073cc70c117323693cf1a75"
     );
 }
 
@@ -163,7 +179,37 @@ fn bytes_are_frozen() {
 fn nested_structs_are_frozen() {
     assert_eq!(
         typed(&payment()),
-        "98f0c84d03b99a68d589149e69f440fe4512dd6189efb1a7f77979fe3ed0d9a8"
+        "2216fb703002f4251baaafa78fe25d424926555e646769f0c2b94f2234ada5ca"
+    );
+}
+
+/// Keys are left out where they are those of the last map of the same sequence.
+#[test]
+fn structs_in_a_sequence_are_frozen() {
+    let [one, two, three] = [payment(), payment(), payment()];
+    let customer = || payment().customer;
+    let records = (one, two, customer(), (), customer(), [customer()], three);
+    assert_eq!(
+        typed(&records),
+        "97e9b2d2ec2a14281b4715e7e46ab3db8d1a0058763920c9710c36189f634d01"
+    );
+}
+
+#[test]
+fn variants_in_a_sequence_are_frozen() {
+    let map = BTreeMap::from([("a", 2)]);
+    let shape = |a, b| Shape::Struct { a, b };
+    let newtype = Shape::Newtype(None);
+    let shapes = (
+        shape(1, None),
+        map,
+        shape(3, Some(4)),
+        newtype,
+        shape(5, Some(6)),
+    );
+    assert_eq!(
+        typed(&shapes),
+        "d45959b382df5c36b8084ada3d4c7c1b55543bc2b0f66c842889000d9c145cc2"
     );
 }
 
@@ -178,7 +224,7 @@ fn enums_are_frozen() {
     ];
     assert_eq!(
         typed(&shapes),
-        "cf2fa884e695f375b30692f0595919b535b1c35636ab2a3c7b7fc5205bbeffdf"
+        "fd3895c0580633e002000a4cff5beb048dc9da71a558f2facc233b6c5b8143b2"
     );
 }
 
@@ -187,15 +233,33 @@ fn maps_with_keys_that_are_not_strings_are_frozen() {
     let map = HashMap::from([(300, "c"), (1, "a"), (2, "b")]);
     assert_eq!(
         typed(&map),
-        "54638c2e48f2e0077763c3ddaef77e1392863b24e6eb3accaa014d227b992ff4"
+        "363a69e51101fe702527af67c8d249e7da918639ec6154305fb5f401c44eeda2"
     );
 }
 
 #[test]
-fn a_long_string_is_frozen() {
+fn short_and_long_strings_are_frozen() {
+    let text = |len| typed(&"x".repeat(len));
     assert_eq!(
-        typed(&"x".repeat(5000)),
-        "70237c835c91cf5b9524f1001965c8ab41556262e4ab1618c547ae492f4b40c5"
+        text(127),
+        "08d65f87081e8f82672e6e33bc95c1dae156a2987f10bd6ff9e6c8d2e20d41ab"
+    );
+    assert_eq!(
+        text(128),
+        "24cca14951bb5e109a97aaaeafb358aecddb5befe0094510723c722b8db54c33"
+    );
+    assert_eq!(
+        text(5000),
+        "48bfbd3458f1e89878dcae9e831bd8f4d3620a96eae02cec475096b6e4ea7e23"
+    );
+}
+
+#[test]
+fn a_long_key_is_frozen() {
+    let long = "k".repeat(5000);
+    assert_eq!(
+        typed(&BTreeMap::from([(&*long, 1), ("a", 2)])),
+        "f493460cc7b77db4a9638a35ec3550a24bf43a4ae47b85126c970d47d4c3e67d"
     );
 }
 
@@ -209,7 +273,7 @@ fn an_entry_replaced_by_its_digest_is_frozen() {
     let data = "x".repeat(5000);
     assert_eq!(
         typed(&Upload { n: 1, data }),
-        "7d2fcf9926482785b573733634a56b5fe8fd081d2ebdce51f88f408072b67d42"
+        "d3125fd2b76c4c1258e3ed651f711b4bdb1f281c80d46564b54eb3774a0742be"
     );
 }
 
@@ -221,39 +285,34 @@ fn digests_within_digests_are_frozen() {
         data: String,
     }
     let inner = Inner {
-        fill: vec!["yyyyyyyy"; 300],
+        fill: vec!["yyyyyyyy"; 500],
         data: "x".repeat(5000),
     };
     assert_eq!(
         typed(&BTreeMap::from([("outer", inner)])),
-        "e60b3640ac0354d893e8c4a77a336b64c27a8746a970076f320302afce64f68f"
+        "9dc579c0fc1e5b89d4b10a255df2febf5bed8ff80eeaa2287575da84e01c8d17"
     );
 }
 
 /// One of them byte by byte, so that the form can be read here too.
 #[test]
 fn a_nested_struct_is_these_very_bytes() {
-    fn text(text: &str) -> Vec<u8> {
-        let length = (text.len() as u64).to_le_bytes();
-        [&[0x06], &length[..], text.as_bytes()].concat()
-    }
+    let mut domain = b"idem.fingerprint\x01".to_vec();
+    domain.resize(64, 0);
+    // Shorter keys come first, for the length precedes the text.
+    let keys = Sha256::digest(b"\x86amount\x88currency\x88customer");
     let bytes = [
-        b"idem.fingerprint\x01".to_vec(),
-        vec![0x11], // a typed payload
-        vec![0x09], // a map; shorter keys come first, for the length precedes the text
-        text("amount"),
-        vec![0x03, 2, 0xd4, 0x30], // 12500 in two bytes
-        text("currency"),
-        text("EUR"),
-        text("customer"),
-        vec![0x09],
-        text("id"),
-        text("cus_1"),
-        text("tags"),
-        vec![0x08], // a sequence, which keeps its null
-        text("a"),
-        vec![0x00],
-        vec![0x0f, 0x0f, 0x0f],
+        &domain[..],
+        b"\x32",         // a typed payload
+        b"\x0a",         // a map: its values, in the order of their keys
+        b"\x12\xd4\x30", // 12500 in two bytes
+        b"\x83EUR",
+        b"\x0a",
+        b"\x85cus_1",
+        b"\x08\x81a\x00\x09",  // a sequence, which keeps its null
+        b"\x0b\x82id\x84tags", // the customer's keys
+        b"\x0c",               // the digest of the payment's, which are longer
+        &keys[..24],
     ];
     let expected = Fingerprint::from_bytes(Sha256::digest(bytes.concat()).into());
     assert_eq!(typed(&payment()), hex(expected));

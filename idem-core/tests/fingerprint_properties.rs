@@ -91,11 +91,13 @@ impl Serialize for Ordered {
 fn any_json() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         8 => ".{0,12}",
+        1 => (120_usize..136).prop_map(|n| "s".repeat(n)),
         1 => (4070_usize..4110).prop_map(|n| "x".repeat(n)),
         1 => (1_usize..20_000).prop_map(|n| "y".repeat(n)),
     ];
     let key = prop_oneof![
         20 => "[a-z]{0,20}",
+        20 => "[a-c]",
         5 => "a_rather_long_name_[a-z]",
         1 => (4080_usize..4100).prop_map(|n| "k".repeat(n)),
     ];

@@ -6,10 +6,14 @@
 use std::fmt;
 
 use serde::ser::{self, Serialize};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
-use super::compound::{Elements, Entries};
-use super::error::FingerprintError;
+use super::compound::{Elements, Entries, Fields};
+use super::error::{FingerprintError, Refusal};
+use super::keys::Keys;
+use super::layouts::Layouts;
+use super::neighbours::Neighbours;
+use super::scratch;
 use super::sink::Sink;
 use super::tag;
 
@@ -20,118 +24,126 @@ const DEPTH_LIMIT: usize = 128;
 /// the call stack; a recursive type has a few of them per level.
 const WRAPPER_LIMIT: usize = 4 * DEPTH_LIMIT;
 
-pub(super) type Result<T = (), E = FingerprintError> = std::result::Result<T, E>;
+pub(super) type Result<T = (), E = Refusal> = std::result::Result<T, E>;
 
-/// Feeds `tag` and the canonical form of `value` to `hasher`. After an error the hasher is left
-/// with a part of it.
-pub(super) fn encode<T: Serialize + ?Sized>(tag: u8, value: &T, hasher: &mut Sha256) -> Result {
-    encode_with(tag, &|encoder| encoder.descend(value), hasher)
+/// Feeds the canonical form of `value` to `hasher`; after an error, nothing.
+pub(super) fn encode<T: Serialize + ?Sized>(
+    value: &T,
+    hasher: &mut Sha256,
+) -> Result<(), FingerprintError> {
+    encode_with(&|encoder| encoder.descend(value), hasher)
 }
 
 /// All of it that does not depend on the value's type, so that it is compiled once.
 fn encode_with(
-    tag: u8,
-    descend: &dyn Fn(&mut Encoder<'_>) -> Result,
+    descend: &dyn Fn(&mut Encoder) -> Result,
     hasher: &mut Sha256,
-) -> Result {
-    let mut encoder = Encoder {
-        sink: Sink::new(hasher),
-        depth: 0,
-        wrappers: 0,
-        failed: false,
-    };
-    encoder.sink.put(&[tag]);
+) -> Result<(), FingerprintError> {
+    let mut encoder = scratch::take();
+    encoder.sink.put_byte(tag::TYPED);
+    encoder.sink.next_part();
     let encoded = descend(&mut encoder).and_then(|()| encoder.intact());
-    match encoded {
-        Ok(()) => encoder.sink.close(),
-        Err(_) => encoder.sink.abandon(),
+    if encoded.is_ok() {
+        encoder.sink.complete_part();
+        hasher.update(encoder.sink.written());
     }
-    encoded
+    scratch::put_back(encoder);
+    encoded.map_err(FingerprintError::from)
 }
 
 /// One run of the serializer.
-pub(super) struct Encoder<'h> {
-    pub(super) sink: Sink<'h>,
+#[derive(Default)]
+pub(super) struct Encoder {
+    pub(super) sink: Sink,
+    pub(super) keys: Keys,
+    pub(super) layouts: Layouts,
+    pub(super) neighbours: Neighbours,
     depth: usize,
     wrappers: usize,
     /// Whether any value inside has failed. Its enclosing value may have ignored that and gone
     /// on; then bytes are missing, and such a fingerprint must not get out.
-    failed: bool,
+    pub(super) failed: bool,
 }
 
-impl Encoder<'_> {
+impl Encoder {
+    /// Forgets the value, but not what was learnt about structs.
+    pub(super) fn reset(&mut self) {
+        self.sink.reset();
+        self.keys.reset();
+        self.layouts.reset();
+        self.neighbours.reset();
+        self.depth = 0;
+        self.wrappers = 0;
+        self.failed = false;
+    }
+
+    #[inline]
     pub(super) fn descend<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
         let result = value.serialize(&mut *self);
-        self.failed |= result.is_err();
+        if result.is_err() {
+            self.failed = true;
+        }
         result
     }
 
     /// Refuses a value that broke serde's rules, even if it goes on regardless.
+    #[cold]
     pub(super) fn broken(&mut self, rule: &'static str) -> Result {
         self.failed = true;
-        Err(FingerprintError::Contract(rule))
+        Err(FingerprintError::Contract(rule).into())
     }
 
     pub(super) fn intact(&self) -> Result {
         if self.failed {
-            return Err(FingerprintError::Contract(
-                "the error of a nested value was ignored",
-            ));
+            return Err(
+                FingerprintError::Contract("the error of a nested value was ignored").into(),
+            );
         }
         Ok(())
     }
 
-    pub(super) fn enter(&mut self) -> Result {
+    /// One level deeper. `None`: that is too deep.
+    #[inline]
+    pub(super) fn enter(&mut self) -> Option<()> {
         self.depth += 1;
-        within(self.depth, DEPTH_LIMIT)
+        (self.depth <= DEPTH_LIMIT).then_some(())
     }
 
+    #[inline]
     pub(super) fn leave(&mut self) {
         self.depth -= 1;
     }
 
     /// `Some(x)` and newtype structs around `x` are `x`.
+    #[inline]
     fn transparent<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
         self.wrappers += 1;
-        within(self.wrappers, WRAPPER_LIMIT)?;
+        if self.wrappers > WRAPPER_LIMIT {
+            let limit = WRAPPER_LIMIT;
+            return Err(FingerprintError::TooDeep { limit }.into());
+        }
         self.descend(value)?;
         self.wrappers -= 1;
         Ok(())
     }
 
-    /// A key or a value of a map.
-    #[inline]
-    pub(super) fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
-        let enclosing = self.sink.open_part();
-        let result = self.descend(value);
-        self.sink.close_part(enclosing);
-        result
-    }
-
-    #[inline]
-    fn signed(&mut self, value: i64) -> Result {
+    fn signed(&mut self, value: i64) {
         let sign = if value < 0 {
             tag::NEGATIVE
         } else {
             tag::NON_NEGATIVE
         };
-        self.integer(sign, value.unsigned_abs())
+        self.sink.put_integer(sign, value.unsigned_abs());
     }
 
-    #[inline]
-    fn integer(&mut self, sign: u8, magnitude: u64) -> Result {
-        self.sink.put_integer(sign, magnitude);
-        Ok(())
-    }
-
-    fn wide_integer(&mut self, sign: u8, magnitude: u128) -> Result {
+    fn wide_integer(&mut self, sign: u8, magnitude: u128) {
         if let Ok(magnitude) = u64::try_from(magnitude) {
-            return self.integer(sign, magnitude);
+            return self.sink.put_integer(sign, magnitude);
         }
-        let len = (u128::BITS - magnitude.leading_zeros()).div_ceil(8) as u8;
-        self.sink.put(&[sign, len]);
-        self.sink.put(&magnitude.to_le_bytes()[..usize::from(len)]);
-        Ok(())
+        let len = size_of::<u128>() - magnitude.leading_zeros() as usize / 8;
+        let mut encoded = [sign + len as u8; 17];
+        encoded[1..].copy_from_slice(&magnitude.to_le_bytes());
+        self.sink.put_cut((&encoded, 1 + len));
     }
 
     fn float(&mut self, value: f64) {
@@ -144,32 +156,31 @@ impl Encoder<'_> {
         };
         let mut encoded = [tag::FLOAT; 9];
         encoded[1..].copy_from_slice(&bits.to_le_bytes());
-        self.sink.put(&encoded);
+        self.sink.put_cut((&encoded, 9));
     }
 
     fn variant(&mut self, name: &str) {
-        self.sink.put(&[tag::VARIANT]);
-        self.sink.put_prefixed(tag::STR, name.as_bytes());
+        self.sink.put_byte(tag::VARIANT);
+        self.sink.put_str(name.as_bytes());
     }
 }
 
-fn within(depth: usize, limit: usize) -> Result {
-    if depth > limit {
-        return Err(FingerprintError::TooDeep { limit });
-    }
-    Ok(())
+#[cold]
+pub(super) fn too_deep() -> Refusal {
+    let limit = DEPTH_LIMIT;
+    FingerprintError::TooDeep { limit }.into()
 }
 
-impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
+impl<'e> ser::Serializer for &'e mut Encoder {
     type Ok = ();
-    type Error = FingerprintError;
-    type SerializeSeq = Elements<'e, 'h>;
-    type SerializeTuple = Elements<'e, 'h>;
-    type SerializeTupleStruct = Elements<'e, 'h>;
-    type SerializeTupleVariant = Elements<'e, 'h>;
-    type SerializeMap = Entries<'e, 'h>;
-    type SerializeStruct = Entries<'e, 'h>;
-    type SerializeStructVariant = Entries<'e, 'h>;
+    type Error = Refusal;
+    type SerializeSeq = Elements<'e>;
+    type SerializeTuple = Elements<'e>;
+    type SerializeTupleStruct = Elements<'e>;
+    type SerializeTupleVariant = Elements<'e>;
+    type SerializeMap = Entries<'e>;
+    type SerializeStruct = Fields<'e>;
+    type SerializeStructVariant = Fields<'e>;
 
     fn is_human_readable(&self) -> bool {
         // What JSON would show: a type that writes itself as text there does so here.
@@ -178,28 +189,33 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
 
     #[inline]
     fn serialize_bool(self, value: bool) -> Result {
-        self.sink.put(&[if value { tag::TRUE } else { tag::FALSE }]);
+        self.sink
+            .put_byte(if value { tag::TRUE } else { tag::FALSE });
         Ok(())
     }
 
     #[inline]
     fn serialize_i8(self, value: i8) -> Result {
-        self.signed(value.into())
+        self.signed(value.into());
+        Ok(())
     }
 
     #[inline]
     fn serialize_i16(self, value: i16) -> Result {
-        self.signed(value.into())
+        self.signed(value.into());
+        Ok(())
     }
 
     #[inline]
     fn serialize_i32(self, value: i32) -> Result {
-        self.signed(value.into())
+        self.signed(value.into());
+        Ok(())
     }
 
     #[inline]
     fn serialize_i64(self, value: i64) -> Result {
-        self.signed(value)
+        self.signed(value);
+        Ok(())
     }
 
     #[inline]
@@ -209,32 +225,38 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
         } else {
             tag::NON_NEGATIVE
         };
-        self.wide_integer(sign, value.unsigned_abs())
+        self.wide_integer(sign, value.unsigned_abs());
+        Ok(())
     }
 
     #[inline]
     fn serialize_u8(self, value: u8) -> Result {
-        self.integer(tag::NON_NEGATIVE, value.into())
+        self.sink.put_integer(tag::NON_NEGATIVE, value.into());
+        Ok(())
     }
 
     #[inline]
     fn serialize_u16(self, value: u16) -> Result {
-        self.integer(tag::NON_NEGATIVE, value.into())
+        self.sink.put_integer(tag::NON_NEGATIVE, value.into());
+        Ok(())
     }
 
     #[inline]
     fn serialize_u32(self, value: u32) -> Result {
-        self.integer(tag::NON_NEGATIVE, value.into())
+        self.sink.put_integer(tag::NON_NEGATIVE, value.into());
+        Ok(())
     }
 
     #[inline]
     fn serialize_u64(self, value: u64) -> Result {
-        self.integer(tag::NON_NEGATIVE, value)
+        self.sink.put_integer(tag::NON_NEGATIVE, value);
+        Ok(())
     }
 
     #[inline]
     fn serialize_u128(self, value: u128) -> Result {
-        self.wide_integer(tag::NON_NEGATIVE, value)
+        self.wide_integer(tag::NON_NEGATIVE, value);
+        Ok(())
     }
 
     #[inline]
@@ -255,20 +277,20 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
 
     #[inline]
     fn serialize_str(self, value: &str) -> Result {
-        self.sink.put_prefixed(tag::STR, value.as_bytes());
+        self.sink.put_str(value.as_bytes());
         Ok(())
     }
 
     #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result {
-        self.sink.put_prefixed(tag::BYTES, value);
+        self.sink.put_bytes(value);
         Ok(())
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result {
-        self.sink
-            .put_display(value)
-            .map_err(|fmt::Error| FingerprintError::Contract("a `Display` reported an error"))
+        self.sink.put_display(value).map_err(|fmt::Error| {
+            FingerprintError::Contract("a `Display` reported an error").into()
+        })
     }
 
     #[inline]
@@ -278,7 +300,7 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
 
     #[inline]
     fn serialize_unit(self) -> Result {
-        self.sink.put(&[tag::NULL]);
+        self.sink.put_byte(tag::NULL);
         Ok(())
     }
 
@@ -310,7 +332,7 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
         name: &'static str,
         value: &T,
     ) -> Result {
-        self.enter()?;
+        self.enter().ok_or_else(too_deep)?;
         self.variant(name);
         self.descend(value)?;
         self.leave();
@@ -318,17 +340,17 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
     }
 
     #[inline]
-    fn serialize_seq(self, _: Option<usize>) -> Result<Elements<'e, 'h>> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Elements<'e>> {
         Elements::open(self)
     }
 
     #[inline]
-    fn serialize_tuple(self, _: usize) -> Result<Elements<'e, 'h>> {
+    fn serialize_tuple(self, _: usize) -> Result<Elements<'e>> {
         Elements::open(self)
     }
 
     #[inline]
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Elements<'e, 'h>> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Elements<'e>> {
         Elements::open(self)
     }
 
@@ -339,19 +361,19 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
         _: u32,
         name: &'static str,
         _: usize,
-    ) -> Result<Elements<'e, 'h>> {
+    ) -> Result<Elements<'e>> {
         self.variant(name);
         Elements::open(self)
     }
 
     #[inline]
-    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'e, 'h>> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'e>> {
         Entries::open(self)
     }
 
     #[inline]
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Entries<'e, 'h>> {
-        Entries::open(self)
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'e>> {
+        Fields::open(self, name)
     }
 
     #[inline]
@@ -361,8 +383,8 @@ impl<'e, 'h> ser::Serializer for &'e mut Encoder<'h> {
         _: u32,
         name: &'static str,
         _: usize,
-    ) -> Result<Entries<'e, 'h>> {
+    ) -> Result<Fields<'e>> {
         self.variant(name);
-        Entries::open(self)
+        Fields::open(self, name)
     }
 }

@@ -37,8 +37,27 @@ pub enum FingerprintError {
     Custom(String),
 }
 
-impl serde::ser::Error for FingerprintError {
+/// The same on its way through the value: a pointer, because every result on the way has room for
+/// it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct Refusal(Box<FingerprintError>);
+
+impl From<FingerprintError> for Refusal {
+    #[cold]
+    fn from(error: FingerprintError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<Refusal> for FingerprintError {
+    fn from(Refusal(error): Refusal) -> Self {
+        *error
+    }
+}
+
+impl serde::ser::Error for Refusal {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::Custom(message.to_string())
+        FingerprintError::Custom(message.to_string()).into()
     }
 }

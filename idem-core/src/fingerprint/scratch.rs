@@ -1,93 +1,74 @@
-//! The memory that encoding a value needs, kept from one fingerprint to the next.
+//! What a thread keeps from one fingerprint to the next: memory, and what it knows of structs.
 
 use std::cell::Cell;
 
-use sha2::Sha256;
+use super::canonical::Encoder;
 
 /// What a thread keeps of each buffer; a rare giant must not stay resident in every worker.
 const KEEP_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    static SPARE: Cell<Option<Scratch>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Box<Encoder>>> = const { Cell::new(None) };
 }
 
-/// Three stacks that all open maps of one value share.
-#[derive(Default)]
-pub(super) struct Scratch {
-    /// Encoded bytes that have not reached a hasher yet.
-    pub(super) bytes: Vec<u8>,
-    /// Where the finished entries of open maps lie in `bytes`.
-    pub(super) entries: Vec<Entry>,
-    /// The hashers of entries that grew too large to be buffered.
-    pub(super) spilled: Vec<Sha256>,
+/// The thread's spare encoder, or a new one when a value is being encoded further up the stack
+/// (a `Serialize` implementation may take fingerprints itself) or the thread is ending.
+pub(super) fn take() -> Box<Encoder> {
+    SPARE
+        .try_with(Cell::take)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
 }
 
-/// One finished entry: the key, and right after it the value.
-#[derive(Clone, Copy)]
-pub(super) struct Entry {
-    /// The first bytes of the key as a number: most comparisons need no more.
-    pub(super) head: u128,
-    pub(super) start: usize,
-    pub(super) key_end: usize,
-    pub(super) end: usize,
+/// Gives an encoder back to the thread, with nothing of the value in it.
+pub(super) fn put_back(mut encoder: Box<Encoder>) {
+    encoder.reset();
+    // An ending thread has no slot any more; then the memory is simply freed.
+    let _ = SPARE.try_with(|spare| spare.set(Some(encoder)));
 }
 
-impl Scratch {
-    /// The thread's spare scratch, or a new one when a value is being encoded further up the
-    /// stack (a `Serialize` implementation may take fingerprints itself) or the thread is ending.
-    pub(super) fn take() -> Self {
-        SPARE
-            .try_with(Cell::take)
-            .ok()
-            .flatten()
-            .unwrap_or_default()
-    }
-
-    /// Gives the memory back to the thread, unless it has grown out of proportion.
-    pub(super) fn put_back(mut self) {
-        self.bytes.clear();
-        self.entries.clear();
-        self.spilled.clear();
-        if fits(&self.bytes) && fits(&self.entries) && fits(&self.spilled) {
-            // An ending thread has no slot any more; then the memory is simply freed.
-            let _ = SPARE.try_with(|spare| spare.set(Some(self)));
-        }
+/// Empties a buffer, and gives its memory back if it has grown out of proportion.
+pub(super) fn shrink<T>(buffer: &mut Vec<T>) {
+    buffer.clear();
+    if !is_kept(buffer) {
+        *buffer = Vec::new();
     }
 }
 
-fn fits<T>(buffer: &Vec<T>) -> bool {
+pub(super) fn is_kept<T>(buffer: &Vec<T>) -> bool {
     buffer.capacity() * size_of::<T>() <= KEEP_BYTES
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Scratch;
+    use super::{KEEP_BYTES, is_kept, put_back, shrink, take};
 
     #[test]
-    fn memory_is_kept_for_the_next_value() {
-        let mut scratch = Scratch::take();
-        scratch.bytes.reserve_exact(1000);
-        scratch.put_back();
-        assert!(Scratch::take().bytes.capacity() >= 1000);
+    fn an_encoder_is_kept_for_the_next_value() {
+        let first = take();
+        let address = std::ptr::from_ref(&*first).addr();
+        put_back(first);
+        assert_eq!(std::ptr::from_ref(&*take()).addr(), address);
     }
 
     #[test]
     fn memory_that_has_grown_out_of_proportion_is_not_kept() {
-        let mut scratch = Scratch::take();
-        scratch.bytes.reserve_exact(100_000);
-        scratch.put_back();
-        assert_eq!(Scratch::take().bytes.capacity(), 0);
-        let mut scratch = Scratch::take();
-        scratch.entries.reserve_exact(5_000);
-        scratch.put_back();
-        assert_eq!(Scratch::take().entries.capacity(), 0);
+        let mut numbers: Vec<u64> = Vec::with_capacity(KEEP_BYTES / 8);
+        assert!(is_kept(&numbers));
+        shrink(&mut numbers);
+        assert!(numbers.capacity() > 0);
+        numbers.reserve_exact(KEEP_BYTES / 8 + 1);
+        assert!(!is_kept(&numbers));
+        shrink(&mut numbers);
+        assert_eq!(numbers.capacity(), 0);
     }
 
     #[test]
     fn nothing_of_a_value_is_left_for_the_next_one() {
-        let mut scratch = Scratch::take();
-        scratch.bytes.extend_from_slice(b"secret");
-        scratch.put_back();
-        assert!(Scratch::take().bytes.is_empty());
+        let mut encoder = take();
+        encoder.sink.put_str(b"secret");
+        put_back(encoder);
+        assert!(take().sink.written().is_empty());
     }
 }

@@ -1,322 +1,427 @@
-//! Where encoded bytes go: into the hasher, or into the entry of the innermost open map.
+//! Where encoded bytes go: into one buffer, and from there into the hasher of what grows too long.
 
-use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
 use sha2::{Digest, Sha256};
 
-use super::scratch::{Entry, Scratch};
+use super::scratch::{is_kept, shrink};
+use super::shape::Shape;
 use super::tag;
 
-/// The longest encoding of a key or value that is kept as it is; a longer one is replaced by its
-/// digest. Part of the canonical form.
+/// The longest encoding of a part that is kept as it is; a longer one is replaced by its digest.
+/// Part of the canonical form.
 pub(super) const INLINE_LIMIT: usize = 4096;
 
 /// From this size on, copying costs more than another call of the hasher.
 const DIRECT: usize = 512;
 
-/// A tree of bytes that flattens into one hasher.
+/// The first size of the buffer: a part and as much again.
+const FIRST_SIZE: usize = 2 * INLINE_LIMIT;
+
+/// Values up to this size are moved by a copy of this size, which is no call.
+const CHUNK: usize = 16;
+
+/// How much further on the values of a map are written than where they belong.
+const GAP: usize = 256;
+
+/// The bytes of a value.
 ///
-/// Entries of a map have to be ordered before they can be hashed, so they wait in a buffer. Only
-/// the innermost open *part* (a key or a value; outermost, the whole) is ever written to, and its
-/// bytes are the end of the one shared buffer: a stack is all it takes.
-pub(super) struct Sink<'h> {
-    root: &'h mut Sha256,
-    scratch: Scratch,
-    part: Part,
-}
-
-/// The part that is being written: `scratch.bytes[start..]`, after what its hasher already has.
-#[derive(Clone, Copy)]
-pub(super) struct Part {
+/// A *part* (the whole; a key or a value of a map) is either kept or replaced by its digest. Only
+/// the innermost open part is ever written to, and its bytes are the end of the one shared
+/// buffer: a stack is all it takes.
+#[derive(Default)]
+pub(super) struct Sink {
+    /// All of it is initialized, so that pieces of a fixed length can be written over its end
+    /// and cut.
+    bytes: Vec<u8>,
+    /// How much of it is written.
+    len: usize,
+    /// Where the innermost open part begins: the last of the ends.
     start: usize,
-    /// Whether it has a hasher: the top one of `scratch.spilled`, or the root's.
-    hashed: bool,
+    /// Where the whole begins; and for each open map, where its first value begins and where
+    /// each of them has ended. How many there are tells the innermost open part from those around
+    /// it.
+    ends: Vec<usize>,
+    /// The number of ends of the innermost part that has a hasher.
+    hashed: usize,
+    /// The hashers of parts that grew too long to be kept, and their number of ends.
+    spilled: Vec<(usize, Sha256)>,
 }
 
-/// A map whose entries are being collected.
-#[derive(Clone, Copy)]
-pub(super) struct OpenMap {
-    first_entry: usize,
-    start: usize,
-}
-
-impl<'h> Sink<'h> {
-    pub(super) fn new(root: &'h mut Sha256) -> Self {
-        let part = Part {
-            start: 0,
-            hashed: true,
-        };
-        Self {
-            root,
-            scratch: Scratch::take(),
-            part,
+impl Sink {
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        // Not cleared: what is initialized stays so.
+        if !is_kept(&self.bytes) {
+            self.bytes = Vec::new();
         }
+        shrink(&mut self.ends);
+        shrink(&mut self.spilled);
+        self.len = 0;
+        self.start = 0;
+        self.hashed = 0;
     }
 
-    /// Hashes what is left and gives the memory back.
-    pub(super) fn close(mut self) {
-        self.flush();
-        self.scratch.put_back();
+    /// What has been written to the innermost open part, and is not hashed.
+    #[inline]
+    pub(super) fn part(&self) -> &[u8] {
+        &self.bytes[self.start..self.len]
     }
 
-    /// Gives the memory back; the hasher is left with half a value.
-    pub(super) fn abandon(self) {
-        self.scratch.put_back();
+    /// Takes it back.
+    #[inline]
+    pub(super) fn clear_part(&mut self) {
+        self.len = self.start;
+    }
+
+    /// All that has been written.
+    pub(super) fn written(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 
     #[inline]
-    pub(super) fn put(&mut self, bytes: &[u8]) {
-        if self.pending() + bytes.len() <= INLINE_LIMIT {
-            self.scratch.bytes.extend_from_slice(bytes);
-        } else {
-            self.put_over_the_limit(bytes);
+    pub(super) fn put_byte(&mut self, byte: u8) {
+        if self.len >= self.bytes.len() {
+            self.make_room(1);
         }
+        self.bytes[self.len] = byte;
+        self.len += 1;
     }
 
+    /// Writes the first so many of some bytes: a copy of fixed length is no call.
     #[inline]
-    pub(super) fn put_prefixed(&mut self, tag: u8, content: &[u8]) {
-        if self.pending() + tag::PREFIX + content.len() <= INLINE_LIMIT {
-            self.append_prefixed(tag, content);
-        } else {
-            self.put(&tag::prefix(tag, content.len()));
-            self.put(content);
+    pub(super) fn put_cut<const N: usize>(&mut self, (bytes, len): (&[u8; N], usize)) {
+        if self.len + N > self.bytes.len() {
+            self.make_room(N);
         }
+        self.bytes[self.len..self.len + N].copy_from_slice(bytes);
+        self.len += len;
     }
 
     #[inline]
     pub(super) fn put_integer(&mut self, sign: u8, magnitude: u64) {
-        let len = (u64::BITS - magnitude.leading_zeros()).div_ceil(8) as u8;
-        let magnitude = magnitude.to_le_bytes();
-        if self.pending() + 10 <= INLINE_LIMIT {
-            // All eight bytes and then cut: a copy of fixed length is one instruction.
-            let bytes = &mut self.scratch.bytes;
-            let end = bytes.len() + 2 + usize::from(len);
-            bytes.extend_from_slice(&[sign, len]);
-            bytes.extend_from_slice(&magnitude);
-            bytes.truncate(end);
+        let (encoded, len) = tag::integer(sign, magnitude);
+        self.put_cut((&encoded, len));
+    }
+
+    pub(super) fn put_str(&mut self, text: &[u8]) {
+        let end = self.len + 1 + text.len();
+        if text.len() < tag::SHORT_LIMIT && end <= self.bytes.len() {
+            self.bytes[self.len] = tag::SHORT_STR + text.len() as u8;
+            copy_short(&mut self.bytes[self.len + 1..end], text);
+            self.len = end;
         } else {
-            self.put(&[sign, len]);
-            self.put(&magnitude[..usize::from(len)]);
+            self.put_long(tag::str_prefix(text.len()), text);
         }
     }
 
-    /// Without the look at the limit.
-    #[inline]
-    fn append_prefixed(&mut self, tag: u8, content: &[u8]) {
-        let bytes = &mut self.scratch.bytes;
-        bytes.reserve(tag::PREFIX + content.len());
-        bytes.push(tag);
-        bytes.extend_from_slice(&(content.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(content);
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) {
+        self.put_long(tag::prefix(tag::BYTES, bytes.len()), bytes);
     }
 
-    /// Writes the name of a field as a key. `false`: it is too long for that to be more than the
-    /// name, and needs a part like any other key.
-    #[inline]
-    pub(super) fn put_field_name(&mut self, name: &str) -> bool {
-        let fits = tag::PREFIX + name.len() <= INLINE_LIMIT;
-        if fits {
-            self.append_prefixed(tag::STR, name.as_bytes());
+    /// Bytes that are many, or for which there is no room.
+    fn put_long(&mut self, (prefix, len): ([u8; tag::PREFIX], usize), bytes: &[u8]) {
+        self.put_cut((&prefix, len));
+        if bytes.len() >= DIRECT && self.pending() + bytes.len() > INLINE_LIMIT {
+            self.flush();
+            if let Some((_, hasher)) = self.spilled.last_mut() {
+                hasher.update(bytes);
+            }
+            return;
         }
-        fits
+        if self.len + bytes.len() > self.bytes.len() {
+            self.make_room(bytes.len());
+        }
+        let end = self.len + bytes.len();
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
     }
 
     /// Writes a string whose length is known only at its end.
     pub(super) fn put_display<T: fmt::Display + ?Sized>(&mut self, value: &T) -> fmt::Result {
-        let bytes = &mut self.scratch.bytes;
-        let start = bytes.len();
-        bytes.extend_from_slice(&tag::prefix(tag::STR, 0));
-        let content = bytes.len();
-        write!(Utf8(bytes), "{value}")?;
-        let prefix = tag::prefix(tag::STR, bytes.len() - content);
-        bytes[start..content].copy_from_slice(&prefix);
-        if self.pending() > INLINE_LIMIT {
-            self.flush();
+        self.put_display_with(&|text| write!(text, "{value}"))
+    }
+
+    fn put_display_with(&mut self, write: &dyn Fn(&mut Text<'_>) -> fmt::Result) -> fmt::Result {
+        // Most are short, and then the text is where it belongs.
+        self.put_byte(tag::SHORT_STR);
+        let start = self.len;
+        write(&mut Text(self))?;
+        let end = self.len;
+        let (prefix, len) = tag::str_prefix(end - start);
+        if len > 1 {
+            self.grow(len - 1);
+            self.bytes.copy_within(start..end, start + len - 1);
+            self.len += len - 1;
         }
+        self.bytes[start - 1..start - 1 + len].copy_from_slice(&prefix[..len]);
+        self.settle();
         Ok(())
     }
 
-    /// Opens a part of an entry; the enclosing part is to be handed to [`Self::close_part`].
+    /// Opens a map. The number is what it is called from then on.
+    ///
+    /// Its values are written a little further on than where they belong, and go there when the
+    /// map is closed: that is one move, and nearly every map needs one.
     #[inline]
-    pub(super) fn open_part(&mut self) -> Part {
-        let part = Part {
-            start: self.scratch.bytes.len(),
-            hashed: false,
-        };
-        std::mem::replace(&mut self.part, part)
+    pub(super) fn open_map(&mut self) -> u32 {
+        let begin = self.len + 1 + GAP;
+        if begin > self.bytes.len() {
+            self.make_room(1 + GAP);
+            return self.open_map();
+        }
+        self.bytes[self.len] = tag::MAP;
+        self.len = begin;
+        self.next_part();
+        self.ends.len() as u32 - 1
     }
 
-    /// Closes a part: what lies in the buffer from its start on is now its encoding.
+    /// Closes a part, and opens the next one after it, or the whole.
     #[inline]
-    pub(super) fn close_part(&mut self, enclosing: Part) {
-        if self.part.hashed {
+    pub(super) fn next_part(&mut self) {
+        self.start = self.len;
+        self.ends.push(self.len);
+    }
+
+    /// Does the same if that is easy: the part is neither a null, nor so long that it is replaced
+    /// by its digest, and there is memory.
+    #[inline]
+    pub(super) fn next_part_if_easy(&mut self) -> bool {
+        let len = self.pending();
+        let is_easy = len <= INLINE_LIMIT
+            && self.hashed != self.ends.len()
+            && !(len == 1 && self.bytes.get(self.start) == Some(&tag::NULL))
+            && self.ends.len() < self.ends.capacity();
+        if is_easy {
+            self.next_part();
+        }
+        is_easy
+    }
+
+    /// How many parts of the map are closed.
+    #[inline]
+    pub(super) fn parts(&self, map: u32) -> usize {
+        self.ends.len() - 1 - map as usize
+    }
+
+    /// Makes the part its own encoding, or the digest of it.
+    #[inline]
+    pub(super) fn complete_part(&mut self) {
+        if self.pending() > INLINE_LIMIT || self.hashed == self.ends.len() {
             self.digest();
         }
-        self.part = enclosing;
     }
 
+    /// Hashes what is pending if that is too much to be kept.
     #[inline]
-    pub(super) fn open_map(&mut self) -> OpenMap {
-        self.put(&[tag::MAP]);
-        OpenMap {
-            first_entry: self.scratch.entries.len(),
-            start: self.scratch.bytes.len(),
-        }
-    }
-
-    /// Where the next part will start.
-    #[inline]
-    pub(super) fn position(&self) -> usize {
-        self.scratch.bytes.len()
-    }
-
-    /// Takes the key and the value just written as an entry of the innermost map.
-    #[inline]
-    pub(super) fn add_entry(&mut self, start: usize, key_end: usize) {
-        let bytes = &mut self.scratch.bytes;
-        if bytes[key_end..] == [tag::NULL] {
-            bytes.truncate(start);
-        } else {
-            let end = bytes.len();
-            self.scratch.entries.push(Entry {
-                head: 0,
-                start,
-                key_end,
-                end,
-            });
-        }
-    }
-
-    /// Hands the entries of the innermost map, ordered, to the part that the map belongs to.
-    pub(super) fn close_map(&mut self, map: OpenMap) {
-        let Scratch { bytes, entries, .. } = &mut self.scratch;
-        let collected = &mut entries[map.first_entry..];
-        for entry in &mut *collected {
-            entry.head = head(&bytes[entry.start..], entry.key_end - entry.start);
-        }
-        let in_order = collected.is_sorted_by(|a, b| compare_keys(bytes, a, b).is_le());
-        if !in_order {
-            // Starts grow with the order of arrival: equal keys keep it, without the memory that
-            // a stable sort takes.
-            collected
-                .sort_unstable_by(|a, b| compare_keys(bytes, a, b).then(a.start.cmp(&b.start)));
-            self.rearrange(map);
-        }
-        self.scratch.entries.truncate(map.first_entry);
-        // This also notices when the map has taken the part over the limit.
-        self.put(&[tag::END]);
-    }
-
-    /// Brings the bytes of a map into the order of its entries.
-    fn rearrange(&mut self, map: OpenMap) {
+    pub(super) fn settle(&mut self) {
         if self.pending() > INLINE_LIMIT {
-            return self.hash_in_order(map);
+            self.flush();
         }
-        let Scratch { bytes, entries, .. } = &mut self.scratch;
-        let end = bytes.len();
-        for entry in &entries[map.first_entry..] {
-            bytes.extend_from_within(entry.start..entry.end);
-        }
-        bytes.copy_within(end.., map.start);
-        bytes.truncate(end);
     }
 
-    /// The same for a map that is hashed at once anyway: then nothing has to be moved.
-    fn hash_in_order(&mut self, map: OpenMap) {
-        let start = self.part.start;
-        let (hasher, bytes, entries) = self.hasher();
-        hasher.update(&bytes[start..map.start]);
-        for entry in &entries[map.first_entry..] {
-            hasher.update(&bytes[entry.start..entry.end]);
+    /// Closes a map. Its values now belong to the part around it, in an order that says for each
+    /// place which of them stands there; without one they stay in the order they came in. What is
+    /// too much to be kept is hashed on this occasion.
+    pub(super) fn close_map(&mut self, map: u32, order: &[u32]) {
+        let map = map as usize;
+        let (from, end) = (self.ends[map], self.len);
+        let to = from - GAP;
+        if to - self.ends[map - 1] + (end - from) > INLINE_LIMIT {
+            self.hash_in_order(map, order);
+        } else {
+            let mut source = from;
+            if !order.is_sorted() {
+                self.grow(end - from);
+                let ends = &self.ends[map..];
+                for &index in order {
+                    let (start, end) = (ends[index as usize], ends[index as usize + 1]);
+                    self.bytes.copy_within(start..end, self.len);
+                    self.len += end - start;
+                }
+                source = end;
+            }
+            self.bytes.copy_within(source..source + (end - from), to);
+            self.len = end - GAP;
         }
-        bytes.truncate(start);
+        self.forget_ends(map);
+    }
+
+    /// Does the same if that is easy: there is an order, the gap takes the values, and the end of
+    /// the buffer is not near.
+    #[inline]
+    pub(super) fn close_map_if_easy(&mut self, map: u32, order: &[u32]) -> bool {
+        let map = map as usize;
+        let ends = &self.ends[map..];
+        let from = ends[0];
+        let len = self.len - from;
+        let Some((before, after)) = self.bytes.split_at_mut_checked(from) else {
+            return false;
+        };
+        let (Some(gap), Some(values)) = (before.last_chunk_mut(), after.first_chunk()) else {
+            return false;
+        };
+        let is_easy = len <= GAP - CHUNK && move_values(values, ends, order, gap);
+        if is_easy {
+            self.len = from - GAP + len;
+            self.forget_ends(map);
+        }
+        is_easy
+    }
+
+    #[inline]
+    fn forget_ends(&mut self, map: usize) {
+        self.ends.truncate(map);
+        self.start = self.ends[map - 1];
+    }
+
+    /// Says what the keys of the map are that was just closed.
+    #[inline]
+    pub(super) fn put_shape(&mut self, shape: &Shape, is_same: bool) {
+        if is_same {
+            // There is room: the values were further on.
+            self.bytes[self.len] = tag::KEYS_AS_BEFORE;
+            self.len += 1;
+        } else {
+            self.put_cut(shape.encoded());
+        }
+    }
+
+    /// Hashes values that are hashed anyway where they lie.
+    #[cold]
+    fn hash_in_order(&mut self, map: usize, order: &[u32]) {
+        self.spill(map);
+        let ends = &self.ends[map..];
+        let (around, from) = (self.ends[map - 1], ends[0]);
+        if let Some((_, hasher)) = self.spilled.last_mut() {
+            hasher.update(&self.bytes[around..from - GAP]);
+            if order.is_empty() {
+                hasher.update(&self.bytes[from..self.len]);
+            }
+            for &index in order {
+                let index = index as usize;
+                hasher.update(&self.bytes[ends[index]..ends[index + 1]]);
+            }
+        }
+        self.len = around;
     }
 
     #[cold]
     fn digest(&mut self) {
         self.flush();
-        if let Some(hasher) = self.scratch.spilled.pop() {
-            self.scratch.bytes.push(tag::DIGEST);
-            self.scratch.bytes.extend_from_slice(&hasher.finalize());
+        if let Some((_, hasher)) = self.spilled.pop() {
+            self.hashed = self.spilled.last().map_or(0, |&(ends, _)| ends);
+            self.put_cut((&tag::digest(hasher.finalize()), 33));
         }
     }
 
     #[inline]
     fn pending(&self) -> usize {
-        self.scratch.bytes.len() - self.part.start
+        self.len - self.start
+    }
+
+    /// Makes room for so many bytes, by hashing what is pending if it is too much to be kept.
+    #[cold]
+    fn make_room(&mut self, more: usize) {
+        self.settle();
+        self.grow(more);
+    }
+
+    #[inline]
+    fn grow(&mut self, more: usize) {
+        if self.len + more > self.bytes.len() {
+            self.grow_to(self.len + more);
+        }
     }
 
     #[cold]
-    fn put_over_the_limit(&mut self, bytes: &[u8]) {
-        self.flush();
-        if bytes.len() < DIRECT {
-            self.scratch.bytes.extend_from_slice(bytes);
-        } else {
-            self.hasher().0.update(bytes);
-        }
+    fn grow_to(&mut self, size: usize) {
+        let size = size.max(2 * self.bytes.len()).max(FIRST_SIZE);
+        self.bytes.resize(size, 0);
     }
 
-    /// Moves what is pending into the hasher of the part. A part without one is over the limit
-    /// when this happens, and that is what gives it one.
+    /// Moves what is pending into the hasher of the part.
+    #[cold]
     fn flush(&mut self) {
-        let start = self.part.start;
-        let (hasher, bytes, _) = self.hasher();
-        hasher.update(&bytes[start..]);
-        bytes.truncate(start);
-    }
-
-    /// The hasher of the part that is being written, and the buffers to feed it from.
-    fn hasher(&mut self) -> (&mut Sha256, &mut Vec<u8>, &[Entry]) {
-        let Scratch {
-            bytes,
-            entries,
-            spilled,
-        } = &mut self.scratch;
-        if !self.part.hashed {
-            spilled.push(Sha256::new());
-            self.part.hashed = true;
+        self.spill(self.ends.len());
+        let start = self.start;
+        if let Some((_, hasher)) = self.spilled.last_mut() {
+            hasher.update(&self.bytes[start..self.len]);
         }
-        // Inner parts are closed before an outer one is written to, so the top is this part's;
-        // with none left, this part is the whole.
-        let hasher = spilled.last_mut().unwrap_or(self.root);
-        (hasher, bytes, entries)
+        self.len = start;
+    }
+
+    /// Gives the part with so many ends before it a hasher, if it has none. It is over the limit
+    /// when this happens.
+    fn spill(&mut self, ends: usize) {
+        if self.hashed != ends {
+            self.hashed = ends;
+            self.spilled.push((ends, Sha256::new()));
+        }
     }
 }
 
-fn compare_keys(bytes: &[u8], a: &Entry, b: &Entry) -> Ordering {
-    a.head
-        .cmp(&b.head)
-        .then_with(|| key(bytes, a).cmp(key(bytes, b)))
-}
-
-fn key<'b>(bytes: &'b [u8], entry: &Entry) -> &'b [u8] {
-    &bytes[entry.start..entry.key_end]
-}
-
-/// The first sixteen bytes of a key, which lies at the start of `entry`, as one number that
-/// orders like them. An encoding is never the beginning of another one, so where a shorter key is
-/// filled up with zeros makes no difference to the order.
+/// Copies values, which lie between those ends, in that order; and with each of them what makes it
+/// whole chunks, which are no calls.
 #[inline]
-fn head(entry: &[u8], key_len: usize) -> u128 {
-    let Some(first) = entry.first_chunk::<16>() else {
-        let mut padded = [0; 16];
-        padded[..key_len].copy_from_slice(&entry[..key_len]);
-        return u128::from_be_bytes(padded);
+fn move_values(values: &[u8; GAP], ends: &[usize], order: &[u32], gap: &mut [u8; GAP]) -> bool {
+    let first = ends[0];
+    let (Some(starts), Some(ends)) = (ends.get(..order.len()), ends.get(1..=order.len())) else {
+        return false;
     };
-    let first = u128::from_be_bytes(*first);
-    match u128::MAX.checked_shr(8 * key_len as u32) {
-        Some(beyond) => first & !beyond,
-        None => first,
+    let mut to = 0;
+    for &index in order {
+        let (start, end) = (starts[index as usize], ends[index as usize]);
+        let next = to + (end - start);
+        let mut from = start - first;
+        while to < next {
+            let (Some(source), Some(target)) =
+                (values.get(from..from + CHUNK), gap.get_mut(to..to + CHUNK))
+            else {
+                return false;
+            };
+            target.copy_from_slice(source);
+            from += CHUNK;
+            to += CHUNK;
+        }
+        to = next;
+    }
+    true
+}
+
+/// Copies a short text without a call: its first and its last bytes, which may be the same ones.
+#[inline]
+fn copy_short(to: &mut [u8], from: &[u8]) {
+    fn ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+        let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
+            return false;
+        };
+        if from.len() > 2 * N {
+            return false;
+        }
+        if let Some(to) = to.first_chunk_mut::<N>() {
+            *to = *first;
+        }
+        if let Some(to) = to.last_chunk_mut::<N>() {
+            *to = *last;
+        }
+        true
+    }
+    if !ends::<16>(to, from) && !ends::<8>(to, from) && !ends::<4>(to, from) {
+        to.copy_from_slice(from);
     }
 }
 
-/// `fmt::Write` into bytes.
-struct Utf8<'b>(&'b mut Vec<u8>);
+/// `fmt::Write` into a sink, where nothing is hashed meanwhile.
+struct Text<'s>(&'s mut Sink);
 
-impl fmt::Write for Utf8<'_> {
+impl fmt::Write for Text<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
+        let Self(sink) = self;
+        sink.grow(text.len());
+        let end = sink.len + text.len();
+        sink.bytes[sink.len..end].copy_from_slice(text.as_bytes());
+        sink.len = end;
         Ok(())
     }
 }
