@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::future::BoxFuture;
 use idem_core::{
     FingerprintBuilder, FingerprintError, IdempotencyKey, KeyError, Operation, Refusal, Scope,
@@ -14,7 +14,7 @@ use crate::{
     check::{FingerprintValue, KeyValue, ScopeValue},
     plan::{KeyPlan, Plan, ScopePlan},
     problem::Problem,
-    respond::{Answering, InSteps},
+    respond::{Answering, InSteps, Kept},
     state::Idempotency,
 };
 
@@ -105,12 +105,22 @@ impl Call {
 
     /// Runs the handler's body once for the key, or answers from the record.
     ///
-    /// Everything behind the box is compiled once, and not for each handler.
+    /// Everything outside the boxes is compiled once, and not for each handler.
     pub fn run(
         self,
         work: impl Future<Output = Response> + Send + 'static,
     ) -> impl Future<Output = Response> + Send {
-        self.run_boxed(Box::pin(work))
+        let (answering, ready) = self.ready();
+        let work = match ready {
+            Ready::Protected(call) => {
+                let keeper = answering.keeper();
+                let kept = async move { keeper.keep(work.await).await };
+                Work::Protected(call, Box::pin(kept))
+            }
+            Ready::Unprotected => Work::Unprotected(Box::pin(work)),
+            Ready::Refused(refusal) => Work::Refused(refusal),
+        };
+        work.run(answering)
     }
 
     /// Runs the handler's body once for the key, with its recovery points.
@@ -120,8 +130,8 @@ impl Call {
         W: Future<Output = Response> + Send + 'static,
     {
         let work: InSteps = Box::new(move |steps| Box::pin(work(steps)));
-        let answering = Answering::new(&self.idempotency, &self.plan);
-        match self.ready() {
+        let (answering, ready) = self.ready();
+        match ready {
             Ready::Protected(call) => answering.run_in_steps(call, work).await,
             Ready::Unprotected => work(Steps::unprotected()).await,
             Ready::Refused(refusal) => refusal,
@@ -136,15 +146,15 @@ impl Call {
         F: FnOnce(H, Steps) -> W + Send + 'static,
         W: Future<Output = Response> + Send + 'static,
     {
-        let answering = Answering::new(&self.idempotency, &self.plan);
-        match self.with_any_key().ready() {
+        let (answering, ready) = self.with_any_key().ready();
+        match ready {
             Ready::Protected(call) => {
                 let keeper = answering.keeper();
                 let work = move |transaction, steps| keeper.worked(work(transaction, steps));
                 let runtime = answering.runtime();
                 answering.answer(runtime.execute_in_steps_and(call, work).await)
             }
-            Ready::Unprotected => answering.misconfigured(),
+            Ready::Unprotected => answering.problem(Problem::Misconfigured, None),
             Ready::Refused(refusal) => refusal,
         }
     }
@@ -158,8 +168,8 @@ impl Call {
         W: Future<Output = Response> + Send + 'static,
     {
         let retries = self.plan.retries;
-        let answering = Answering::new(&self.idempotency, &self.plan);
-        match self.with_any_key().ready() {
+        let (answering, ready) = self.with_any_key().ready();
+        match ready {
             Ready::Protected(call) => {
                 let keeper = answering.keeper();
                 let work = move |transaction, steps| {
@@ -170,7 +180,7 @@ impl Call {
                 let execution = runtime.execute_in_steps_and_retrying(call, retries, work);
                 answering.answer(execution.await)
             }
-            Ready::Unprotected => answering.misconfigured(),
+            Ready::Unprotected => answering.problem(Problem::Misconfigured, None),
             Ready::Refused(refusal) => refusal,
         }
     }
@@ -183,14 +193,14 @@ impl Call {
         F: FnOnce(H) -> W + Send + 'static,
         W: Future<Output = Response> + Send + 'static,
     {
-        let answering = Answering::new(&self.idempotency, &self.plan);
-        match self.with_any_key().ready() {
+        let (answering, ready) = self.with_any_key().ready();
+        match ready {
             Ready::Protected(call) => {
                 let keeper = answering.keeper();
                 let work = move |transaction| keeper.worked(work(transaction));
                 answering.answer(answering.runtime().execute_in(call, work).await)
             }
-            Ready::Unprotected => answering.misconfigured(),
+            Ready::Unprotected => answering.problem(Problem::Misconfigured, None),
             Ready::Refused(refusal) => refusal,
         }
     }
@@ -203,15 +213,15 @@ impl Call {
         W: Future<Output = Response> + Send + 'static,
     {
         let retries = self.plan.retries;
-        let answering = Answering::new(&self.idempotency, &self.plan);
-        match self.with_any_key().ready() {
+        let (answering, ready) = self.with_any_key().ready();
+        match ready {
             Ready::Protected(call) => {
                 let keeper = answering.keeper();
                 let work = move |transaction| keeper.clone().worked(work(transaction));
                 let runtime = answering.runtime();
                 answering.answer(runtime.execute_in_retrying(call, retries, work).await)
             }
-            Ready::Unprotected => answering.misconfigured(),
+            Ready::Unprotected => answering.problem(Problem::Misconfigured, None),
             Ready::Refused(refusal) => refusal,
         }
     }
@@ -226,41 +236,29 @@ impl Call {
         self
     }
 
-    async fn run_boxed(self, work: BoxFuture<'static, Response>) -> Response {
-        let answering = Answering::new(&self.idempotency, &self.plan);
-        match self.ready() {
-            Ready::Protected(call) => answering.run(call, work).await,
-            Ready::Unprotected => work.await,
-            Ready::Refused(refusal) => refusal,
-        }
-    }
-
-    fn ready(self) -> Ready {
-        if let Some((refusal, problem, detail)) = self.refused {
-            self.idempotency.runtime().refuse(&self.operation, refusal);
-            let report = self.idempotency.shared().problems.report(problem);
-            return Ready::Refused(match detail {
-                Some(detail) => report.detail(detail).into_response(),
-                None => report.into_response(),
-            });
-        }
-        let (key, scope) = match (self.key, self.scope) {
-            (Some(key), Some(scope)) => (key, scope),
-            (None, _) if self.plan.key_optional => return Ready::Unprotected,
+    /// What is to be done with it, and who answers it.
+    fn ready(self) -> (Answering, Ready) {
+        let answering = Answering::new(self.idempotency, self.plan);
+        let ready = match (self.refused, self.key, self.scope) {
+            (Some((refusal, problem, detail)), ..) => {
+                answering.runtime().refuse(&self.operation, refusal);
+                Ready::Refused(answering.problem(problem, detail))
+            }
+            (None, Some(key), Some(scope)) => Ready::Protected(answering.runtime().call(
+                self.operation,
+                &scope,
+                &key,
+                self.fingerprint.finish(),
+                answering.plan().settings,
+            )),
+            (None, None, _) if answering.plan().key_optional => Ready::Unprotected,
             // The expansion sets what the plan leaves to expressions.
-            _ => {
+            (None, ..) => {
                 tracing::error!(operation = %self.operation, "the handler set no key or no scope");
-                let problems = &self.idempotency.shared().problems;
-                return Ready::Refused(problems.report(Problem::Misconfigured).into_response());
+                Ready::Refused(answering.problem(Problem::Misconfigured, None))
             }
         };
-        Ready::Protected(self.idempotency.runtime().call(
-            self.operation,
-            &scope,
-            &key,
-            self.fingerprint.finish(),
-            self.plan.settings,
-        ))
+        (answering, ready)
     }
 
     fn is_protected(&self) -> bool {
@@ -289,6 +287,23 @@ enum Ready {
     Unprotected,
     /// The answer to one that cannot be served.
     Refused(Response),
+}
+
+/// A request with the work that is its own, if it is to be run at all.
+enum Work {
+    Protected(idem_core::Call, Kept),
+    Unprotected(BoxFuture<'static, Response>),
+    Refused(Response),
+}
+
+impl Work {
+    async fn run(self, answering: Answering) -> Response {
+        match self {
+            Self::Protected(call, work) => answering.run(call, work).await,
+            Self::Unprotected(work) => work.await,
+            Self::Refused(refusal) => refusal,
+        }
+    }
 }
 
 impl fmt::Debug for Call {

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, request::Parts};
-use idem_core::{FingerprintBuilder, IdempotencyKey, Operation, Refusal, Scope};
+use idem_core::{FingerprintBuilder, IdempotencyKey, Refusal, Scope};
 
 use crate::{
     call::Call,
@@ -118,10 +118,8 @@ pub(crate) async fn enter(
     plan: Arc<Plan>,
     parts: &Parts,
 ) -> Result<Call, Response> {
-    let operation = match &plan.operation {
-        Some(operation) => operation.clone(),
-        None => operation_of(parts),
-    };
+    let (method, template) = route_of(parts);
+    let operation = plan.operation(method, template);
     let key = match &plan.key {
         KeyPlan::Header(name) => {
             let lines = parts.headers.get_all(name).iter();
@@ -199,7 +197,7 @@ fn how_to_send(name: &HeaderName) -> String {
 /// and a method that HTTP does not define is not named: both are the client's
 /// choice, and must become neither a metric's label nor another operation. (The
 /// fingerprint has them.)
-fn operation_of(parts: &Parts) -> Operation {
+fn route_of(parts: &Parts) -> (&str, &str) {
     let template = match parts.extensions.get::<MatchedPath>() {
         Some(path) => path.as_str(),
         None => "*",
@@ -216,7 +214,7 @@ fn operation_of(parts: &Parts) -> Operation {
         | Method::CONNECT => parts.method.as_str(),
         _ => "*",
     };
-    Operation::route(method, template)
+    (method, template)
 }
 
 #[cfg(test)]
@@ -228,7 +226,8 @@ mod tests {
         let named = |method: &str, uri: &str| {
             let request = http::Request::builder().method(method).uri(uri);
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            operation_of(&parts).as_str().to_owned()
+            let (method, template) = route_of(&parts);
+            format!("{method} {template}")
         };
         assert_eq!(named("POST", "/any/path?x=1"), "POST *");
         assert_eq!(named("BREW", "/coffee"), "* *");

@@ -1,6 +1,9 @@
 //! One endpoint's rules, resolved against the runtime: what a request is served by.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use http::HeaderName;
 use idem_core::{Operation, Runtime, Settings};
@@ -19,12 +22,30 @@ pub(crate) struct Plan {
     pub(crate) scope: ScopePlan,
     /// `None`: the request's method and route.
     pub(crate) operation: Option<Operation>,
+    /// The method and route that were asked for first, which are nearly always the only ones.
+    pub(crate) first_route: OnceLock<Operation>,
     pub(crate) settings: Settings,
     pub(crate) record: RecordRule,
     pub(crate) profile: Profile,
     pub(crate) max_response: usize,
     /// How often a transaction that gave way to another runs again.
     pub(crate) retries: u32,
+}
+
+impl Plan {
+    /// The operation of a request to this route.
+    pub(crate) fn operation(&self, method: &str, template: &str) -> Operation {
+        if let Some(operation) = &self.operation {
+            return operation.clone();
+        }
+        let first = || Operation::route(method, template);
+        let route = self.first_route.get_or_init(first);
+        if route.is_route(method, template) {
+            route.clone()
+        } else {
+            Operation::route(method, template)
+        }
+    }
 }
 
 pub(crate) enum KeyPlan {
@@ -123,6 +144,7 @@ impl Ground {
                 },
             },
             operation: rules.operation.map(Operation::new),
+            first_route: OnceLock::new(),
             settings: self.runtime.settings_for(&rules.overrides)?,
             record: rules.record.unwrap_or(self.record),
             profile: rules.profile.unwrap_or(self.profile),

@@ -12,9 +12,10 @@ use axum::{
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body_util::BodyExt;
 use idem_core::{
     Execution, Finish, Replay, Runtime, Steps, Stop, StoreError, Stored, Worked,
-    record::{Record, RecordError, RecordedBody},
+    record::{BodyRef, Record, RecordError, RecordedBody},
 };
 
 use crate::{
@@ -33,6 +34,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A handler's body that takes its recovery points.
 pub(crate) type InSteps = Box<dyn FnOnce(Steps) -> BoxFuture<'static, Response> + Send>;
 
+/// A handler's body, and what is kept of its answer.
+pub(crate) type Kept = BoxFuture<'static, Finish<Response>>;
+
 /// Answers the calls of one endpoint.
 pub(crate) struct Answering {
     idempotency: Idempotency,
@@ -40,26 +44,17 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    pub(crate) fn new(idempotency: &Idempotency, plan: &Arc<Plan>) -> Self {
-        Self {
-            idempotency: idempotency.clone(),
-            plan: Arc::clone(plan),
-        }
+    pub(crate) const fn new(idempotency: Idempotency, plan: Arc<Plan>) -> Self {
+        Self { idempotency, plan }
     }
 
     /// Runs `work` once for the call, or answers from the record.
-    pub(crate) async fn run(
-        &self,
-        call: idem_core::Call,
-        work: BoxFuture<'static, Response>,
-    ) -> Response {
-        let keeper = self.keeper();
-        let work = async move { keeper.keep(work.await).await };
-        self.answer(self.runtime().execute(call, work).await)
+    pub(crate) async fn run(self, call: idem_core::Call, work: Kept) -> Response {
+        self.answer(self.runtime().execute_boxed(call, work).await)
     }
 
     /// The same for work with recovery points.
-    pub(crate) async fn run_in_steps(&self, call: idem_core::Call, work: InSteps) -> Response {
+    pub(crate) async fn run_in_steps(self, call: idem_core::Call, work: InSteps) -> Response {
         let keeper = self.keeper();
         let work = move |steps| {
             let work = work(steps);
@@ -79,9 +74,17 @@ impl Answering {
         self.idempotency.runtime()
     }
 
-    pub(crate) fn misconfigured(&self) -> Response {
-        let problems = &self.idempotency.shared().problems;
-        problems.report(Problem::Misconfigured).into_response()
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The answer to a request that is not run.
+    pub(crate) fn problem(&self, problem: Problem, detail: Option<String>) -> Response {
+        let report = self.idempotency.shared().problems.report(problem);
+        match detail {
+            Some(detail) => report.detail(detail).into_response(),
+            None => report.into_response(),
+        }
     }
 
     /// What the client gets.
@@ -186,7 +189,7 @@ impl Keeper {
         }
     }
 
-    async fn keep(&self, answer: Response) -> Finish<Response> {
+    pub(crate) async fn keep(&self, answer: Response) -> Finish<Response> {
         let is_kept = match answer.extensions().get::<Outcome>() {
             Some(Outcome::Record) => true,
             Some(Outcome::Release) => false,
@@ -201,7 +204,7 @@ impl Keeper {
             return self.without_body(answer, length);
         }
         let (parts, body) = answer.into_parts();
-        match axum::body::to_bytes(body, self.plan.max_response).await {
+        match whole(body, self.plan.max_response).await {
             Ok(bytes) => {
                 let answer = Response::from_parts(parts, bytes);
                 let Some(record) = self.record(&answer) else {
@@ -209,17 +212,16 @@ impl Keeper {
                 };
                 Finish::Record {
                     answer: answer.map(Body::from),
-                    record: record.encode(),
+                    record,
                 }
             }
             Err(error) => {
                 // The effect has happened. The answer is lost for this client
                 // as for every retry, and all of them are told the same.
                 tracing::error!(%error, "the answer's body could not be read");
-                let record = not_retained(&parts, length);
                 Finish::Record {
                     answer: self.not_retained(parts.status.as_u16()),
-                    record: record.encode(),
+                    record: not_retained(parts.status, length),
                 }
             }
         }
@@ -230,12 +232,8 @@ impl Keeper {
     }
 
     fn without_body(&self, answer: Response, length: Option<u64>) -> Finish<Response> {
-        let (parts, body) = answer.into_parts();
-        let record = not_retained(&parts, length).encode();
-        Finish::Record {
-            answer: Response::from_parts(parts, body),
-            record,
-        }
+        let record = not_retained(answer.status(), length);
+        Finish::Record { answer, record }
     }
 
     fn not_retained(&self, status: u16) -> Response {
@@ -249,22 +247,21 @@ impl Keeper {
     /// What is stored of an answer, or `None` when the redact hook panics: the
     /// effect has happened, so the panic must not release the slot, and what
     /// should have been redacted must not be stored.
-    fn record(&self, answer: &http::Response<Bytes>) -> Option<Record> {
-        let headers = self.shared().headers.recorded(answer.headers());
+    fn record(&self, answer: &http::Response<Bytes>) -> Option<Bytes> {
+        let (status, headers, body) = (answer.status(), answer.headers(), answer.body());
+        let is_recorded = self.shared().headers.recorded(headers);
         let Some(redact) = &self.shared().redact else {
-            return Some(response_record(
-                answer.status(),
-                &headers,
-                answer.body().clone(),
-            ));
+            return Some(recorded(status, headers, is_recorded, body));
         };
-        let mut stored = http::Response::new(answer.body().clone());
-        *stored.status_mut() = answer.status();
-        *stored.headers_mut() = headers;
+        let mut stored = http::Response::new(body.clone());
+        *stored.status_mut() = status;
+        for (name, value) in headers.iter().filter(|(name, _)| is_recorded(name)) {
+            stored.headers_mut().append(name, value.clone());
+        }
         match catch_unwind(AssertUnwindSafe(|| redact(&mut stored))) {
             Ok(()) => {
-                let (parts, body) = stored.into_parts();
-                Some(response_record(parts.status, &parts.headers, body))
+                let (status, headers) = (stored.status(), stored.headers());
+                Some(recorded(status, headers, |_| true, stored.body()))
             }
             Err(_panic) => {
                 tracing::error!("the redact hook panicked; the answer is stored without its body");
@@ -274,29 +271,49 @@ impl Keeper {
     }
 }
 
-fn response_record(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Record {
-    Record::Response {
-        status: status.as_u16(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| {
-                (
-                    Bytes::copy_from_slice(name.as_str().as_bytes()),
-                    Bytes::copy_from_slice(value.as_bytes()),
-                )
-            })
-            .collect(),
-        body: RecordedBody::Full(body),
+/// The whole of a body that says how long it is. Nearly every one is one piece, and is
+/// handed on as it is.
+async fn whole(mut body: Body, limit: usize) -> Result<Bytes, axum::Error> {
+    let first = match body.frame().await {
+        Some(frame) => frame?.into_data().unwrap_or_default(),
+        None => Bytes::new(),
+    };
+    let Some(left) = limit.checked_sub(first.len()) else {
+        return Err(axum::Error::new(LongerThanItSaid));
+    };
+    if body.is_end_stream() {
+        return Ok(first);
     }
+    let rest = axum::body::to_bytes(body, left).await?;
+    Ok(if rest.is_empty() {
+        first
+    } else {
+        [first, rest].concat().into()
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the body is longer than it said")]
+struct LongerThanItSaid;
+
+/// An answer as it is stored, with those of its headers that are.
+fn recorded(
+    status: StatusCode,
+    headers: &HeaderMap,
+    is_recorded: impl Fn(&HeaderName) -> bool,
+    body: &[u8],
+) -> Bytes {
+    let headers = |field: &mut dyn FnMut(&[u8], &[u8])| {
+        for (name, value) in headers.iter().filter(|(name, _)| is_recorded(name)) {
+            field(name.as_str().as_bytes(), value.as_bytes());
+        }
+    };
+    Record::encode_response(status.as_u16(), headers, BodyRef::Full(body))
 }
 
 /// The replay of such a record is a problem document, so it needs no headers.
-fn not_retained(parts: &http::response::Parts, length: Option<u64>) -> Record {
-    Record::Response {
-        status: parts.status.as_u16(),
-        headers: Vec::new(),
-        body: RecordedBody::NotRetained { length },
-    }
+fn not_retained(status: StatusCode, length: Option<u64>) -> Bytes {
+    Record::encode_response(status.as_u16(), |_| {}, BodyRef::NotRetained { length })
 }
 
 fn replayed(shared: &Shared, replay: &Replay) -> Response {
@@ -351,4 +368,25 @@ pub(crate) fn restore(record: &Bytes) -> Result<Restored, RecordError> {
         );
     }
     Ok(Restored::Response(response))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_is_restored_and_a_name_that_occurs_twice_occurs_twice() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("vary", "a"), ("location", "/1"), ("vary", "b")] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let body = Bytes::from("{}");
+        let record = recorded(StatusCode::CREATED, &headers, |_| true, &body);
+        let Restored::Response(response) = restore(&record).unwrap() else {
+            panic!("the body is recorded");
+        };
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(*response.headers(), headers);
+        assert_eq!(response.body().size_hint().exact(), Some(2));
+    }
 }

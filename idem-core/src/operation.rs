@@ -31,6 +31,22 @@ impl Operation {
         Self(name.into())
     }
 
+    /// Whether it is what [`route`](Self::route) makes of these.
+    ///
+    /// ```
+    /// use idem_core::Operation;
+    ///
+    /// let pay = Operation::route("POST", "/payments");
+    /// assert!(pay.is_route("POST", "/payments"));
+    /// assert!(!pay.is_route("PUT", "/payments") && !pay.is_route("POST", "/payments/{id}"));
+    /// ```
+    #[must_use]
+    pub fn is_route(&self, method: &str, template: &str) -> bool {
+        let rest = self.0.strip_prefix(method);
+        let rest = rest.and_then(|rest| rest.strip_prefix(' '));
+        rest == Some(template)
+    }
+
     /// The operation's name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,8 +1,7 @@
 //! What the runtime tells: spans and events through `tracing`, numbers through
 //! `metrics` (feature `metrics`; without it these functions do nothing).
 
-use std::time::Duration;
-
+use tokio::time::Instant;
 use tracing::Span;
 
 use crate::{
@@ -205,16 +204,17 @@ const fn outcome<A>(execution: &Execution<A>) -> &'static str {
     }
 }
 
-pub(crate) fn store_answered(verb: Verb, took: Duration, ok: bool) {
+/// A try of a verb that began at `since`.
+pub(crate) fn store_answered(verb: Verb, since: Instant, ok: bool) {
     #[cfg(feature = "metrics")]
     metrics::histogram!(
         "idem_store_duration_seconds",
         "verb" => verb.name(),
         "result" => if ok { "ok" } else { "error" }
     )
-    .record(took);
+    .record(since.elapsed());
     #[cfg(not(feature = "metrics"))]
-    let _ = (verb, took, ok);
+    let _ = (verb, since, ok);
 }
 
 pub(crate) fn heartbeat(beat: Beat) {

@@ -65,14 +65,16 @@ pub(super) async fn admit<T, F>(
 where
     F: Future<Output = Result<Result<(T, Under), Claim>, Failed>>,
 {
-    let give_up = after(Instant::now(), call.settings.wait);
+    // Without a wait the first look is the last: no clock is asked for it.
+    let wait = Some(call.settings.wait).filter(|wait| !wait.is_zero());
+    let give_up = wait.map(|wait| after(Instant::now(), wait));
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut waiter: Option<Waiter> = None;
     loop {
         if let Some(rivals) = inner.kept(call) {
             return ended(waiter, rivals);
         }
-        let asked = Instant::now();
+        let asked = inner.asking();
         let claim = match seated(inner, call).await {
             Seated::Told(claim) => claim,
             Seated::Limited(met) => return Admission::Limited(met),
@@ -98,7 +100,7 @@ where
         let lease_left = match claim {
             Claim::Completed(completed) => {
                 call.stands_under(completed.under);
-                inner.keep(call.own(), &completed, asked);
+                inner.keep(call.own(), asked, &completed);
                 return ended(waiter, Rivals::Completed(completed));
             }
             Claim::Mismatch => return ended(waiter, Rivals::Mismatch),
@@ -108,9 +110,9 @@ where
             Claim::Claimed(_) => Duration::ZERO,
         };
         let now = Instant::now();
-        if now >= give_up {
+        let Some(give_up) = give_up.filter(|give_up| now < *give_up) else {
             return Admission::Lost(Rivals::InFlight { lease_left });
-        }
+        };
         let Some(waiter) = &mut waiter else {
             // Claim again: what ends between the claim and this line is not announced.
             waiter = Some(inner.waiters.join(call.own_slot()));
@@ -122,7 +124,7 @@ where
         } else {
             lapse.min(after(now, backoff.pause()))
         };
-        waiter.changed(look_again, give_up).await;
+        Box::pin(waiter.changed(look_again, give_up)).await;
     }
 }
 
@@ -137,9 +139,14 @@ impl Inner {
         Some(rivals)
     }
 
-    /// Remembers what the store has said of a call of this name since `asked`.
-    pub(super) fn keep(&self, name: Alias, completed: &Completed, asked: Instant) {
-        if let Some(replays) = &self.replays {
+    /// When the store is asked for what may be remembered. `None`: nothing is.
+    pub(super) fn asking(&self) -> Option<Instant> {
+        self.replays.is_some().then(Instant::now)
+    }
+
+    /// Remembers what the store has said of a call of this name since it was `asked`.
+    pub(super) fn keep(&self, name: Alias, asked: Option<Instant>, completed: &Completed) {
+        if let (Some(replays), Some(asked)) = (&self.replays, asked) {
             replays.keep(name, completed, asked);
         }
     }
@@ -158,7 +165,7 @@ async fn seated(inner: &Inner, call: &Named) -> Seated {
     if let Ok(seat) = inner.enter(call) {
         return Seated::MayClaim(seat);
     }
-    match inner.standing(call).await {
+    match Box::pin(inner.standing(call)).await {
         Ok(Some(claim)) => Seated::Told(claim),
         Err(failed) => Seated::StoreFailed(failed),
         // What took the last seat may have been a duplicate's claim, which is over by now.
@@ -191,7 +198,7 @@ pub(super) fn settle(inner: &Arc<Inner>, request: ClaimRequest) {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while Instant::now() < give_up {
             sleep(backoff.pause()).await;
-            match inner.commands.claim(request).await {
+            match inner.commands.claim(&request).await {
                 Ok(Claim::Claimed(claimed)) => {
                     let grant = Grant {
                         slot: request.under(claimed.under).slot,

@@ -1,11 +1,11 @@
 //! The store's verbs under our own deadline: an answer that is lost is asked
 //! for again, with the same owner, until the deadline.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::erased::ErasedStore;
 use crate::{
@@ -51,10 +51,12 @@ impl Commands {
         Self { store, deadlines }
     }
 
-    pub(crate) async fn claim(&self, request: ClaimRequest) -> Result<Claim, Failed> {
+    pub(crate) fn claim<'a>(
+        &'a self,
+        request: &'a ClaimRequest,
+    ) -> impl Future<Output = Result<Claim, Failed>> {
         let deadline = self.deadlines.verb;
-        self.insist(Verb::Claim, deadline, || self.store.claim(request))
-            .await
+        self.insist(Verb::Claim, deadline, move || self.store.claim(*request))
     }
 
     /// One try: heartbeats come again by themselves. It may take a sixth of the
@@ -70,68 +72,74 @@ impl Commands {
     }
 
     /// A renewal whose answer somebody waits for.
-    pub(crate) async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, Failed> {
+    pub(crate) fn renew(
+        &self,
+        grant: Grant,
+        lease: Duration,
+    ) -> impl Future<Output = Result<Written, Failed>> {
         let deadline = self.deadlines.verb;
-        self.insist(Verb::Renew, deadline, || self.store.renew(grant, lease))
-            .await
+        self.insist(Verb::Renew, deadline, move || {
+            self.store.renew(grant, lease)
+        })
     }
 
-    pub(crate) async fn checkpoint(
+    pub(crate) fn checkpoint(
         &self,
         grant: Grant,
         step: Checkpoint,
-    ) -> Result<Written, Failed> {
+    ) -> impl Future<Output = Result<Written, Failed>> {
         let deadline = self.deadlines.verb;
-        self.insist(Verb::Checkpoint, deadline, || {
+        self.insist(Verb::Checkpoint, deadline, move || {
             self.store.checkpoint(grant, step.clone())
         })
-        .await
     }
 
-    pub(crate) async fn complete(
+    pub(crate) fn complete(
         &self,
         grant: Grant,
         record: Bytes,
         retention: Retention,
-    ) -> Result<Written, Failed> {
+    ) -> impl Future<Output = Result<Written, Failed>> {
         let deadline = self.deadlines.complete;
-        self.insist(Verb::Complete, deadline, || {
+        self.insist(Verb::Complete, deadline, move || {
             self.store.complete(grant, record.clone(), retention)
         })
-        .await
     }
 
-    pub(crate) async fn release(&self, grant: Grant, ttl: Duration) -> Result<Written, Failed> {
+    pub(crate) fn release(
+        &self,
+        grant: Grant,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Written, Failed>> {
         let deadline = self.deadlines.verb;
-        self.insist(Verb::Release, deadline, || self.store.release(grant, ttl))
-            .await
+        self.insist(Verb::Release, deadline, move || {
+            self.store.release(grant, ttl)
+        })
     }
 
     /// A try may take as long as all of them together: it waits in a queue for a
     /// connection, and would lose its place.
-    pub(crate) async fn begin(
-        &self,
-        transactions: &Transactions,
+    pub(crate) fn begin<'a>(
+        &'a self,
+        transactions: &'a Transactions,
         request: ClaimRequest,
-    ) -> Result<Begun<AnyTransaction>, Failed> {
+    ) -> impl Future<Output = Result<Begun<AnyTransaction>, Failed>> {
         let deadline = self.deadlines.verb;
-        self.insist_with(Verb::Begin, deadline, deadline, || {
+        self.insist_with(Verb::Begin, deadline, deadline, move || {
             Box::pin(transactions.begin(request))
         })
-        .await
     }
 
     /// As [`begin`](Self::begin).
-    pub(crate) async fn open(
-        &self,
-        transactions: &Transactions,
+    pub(crate) fn open<'a>(
+        &'a self,
+        transactions: &'a Transactions,
         request: ClaimRequest,
-    ) -> Result<AnyTransaction, Failed> {
+    ) -> impl Future<Output = Result<AnyTransaction, Failed>> {
         let deadline = self.deadlines.verb;
-        self.insist_with(Verb::Begin, deadline, deadline, || {
+        self.insist_with(Verb::Begin, deadline, deadline, move || {
             Box::pin(transactions.open(request))
         })
-        .await
     }
 
     /// One try: a transaction ends once.
@@ -147,34 +155,34 @@ impl Commands {
         .await
     }
 
-    pub(crate) async fn inspect(&self, slot: Slot) -> Result<Option<SlotView>, Failed> {
+    pub(crate) fn inspect(
+        &self,
+        slot: Slot,
+    ) -> impl Future<Output = Result<Option<SlotView>, Failed>> {
         let deadline = self.deadlines.verb;
-        self.insist(Verb::Inspect, deadline, || self.store.inspect(slot))
-            .await
+        self.insist(Verb::Inspect, deadline, move || self.store.inspect(slot))
     }
 
-    pub(crate) async fn list(&self, query: ListQuery) -> Result<Page, Failed> {
+    pub(crate) fn list(&self, query: ListQuery) -> impl Future<Output = Result<Page, Failed>> {
         // A page is more than a verb: a store may have to look at many slots for it.
         let deadline = self.deadlines.verb;
-        self.insist_with(Verb::List, deadline, deadline, || {
+        self.insist_with(Verb::List, deadline, deadline, move || {
             self.store.list(query.clone())
         })
-        .await
     }
 
-    pub(crate) async fn resolve(
-        &self,
+    pub(crate) fn resolve<'a>(
+        &'a self,
         slot: Slot,
         fence: Fence,
         operator: OwnerId,
-        resolution: &Resolution,
-    ) -> Result<Resolved, Failed> {
+        resolution: &'a Resolution,
+    ) -> impl Future<Output = Result<Resolved, Failed>> {
         let deadline = self.deadlines.verb;
-        self.insist(Verb::Resolve, deadline, || {
+        self.insist(Verb::Resolve, deadline, move || {
             self.store
                 .resolve(slot, fence, operator, resolution.clone())
         })
-        .await
     }
 
     pub(crate) async fn health(&self) -> Result<(), StoreError> {
@@ -205,14 +213,13 @@ impl Commands {
     }
 
     /// Tries until there is an answer, an error that would come again, or the deadline.
-    async fn insist<'a, T>(
+    fn insist<'a, T>(
         &'a self,
         verb: Verb,
         deadline: Duration,
         call: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
-    ) -> Result<T, Failed> {
+    ) -> impl Future<Output = Result<T, Failed>> {
         self.insist_with(verb, deadline, self.deadlines.attempt, call)
-            .await
     }
 
     async fn insist_with<'a, T>(
@@ -222,25 +229,28 @@ impl Commands {
         attempt: Duration,
         call: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> Result<T, Failed> {
-        let deadline = after(Instant::now(), deadline);
+        let mut now = Instant::now();
+        let give_up = after(now, deadline);
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut maybe_applied = false;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let error = match self.attempt(verb, left.min(attempt), &call).await {
+            let left = give_up.saturating_duration_since(now);
+            let answer = self.attempt_at(now, verb, left.min(attempt), &call);
+            let error = match answer.await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             maybe_applied |= error.is_ambiguous();
             let next = after(Instant::now(), backoff.pause());
-            if !error.is_transient() || next >= deadline {
+            if !error.is_transient() || next >= give_up {
                 return Err(Failed {
                     error,
                     maybe_applied,
                 });
             }
             tracing::debug!(verb = verb.name(), %error, "the store did not answer, asking again");
-            sleep(next.saturating_duration_since(Instant::now())).await;
+            sleep_until(next).await;
+            now = Instant::now();
         }
     }
 
@@ -250,12 +260,28 @@ impl Commands {
         limit: Duration,
         call: impl FnOnce() -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let started = Instant::now();
-        let answer = match timeout(limit, call()).await {
-            Ok(answer) => answer,
-            Err(_) => Err(StoreError::TimedOut(limit)),
+        self.attempt_at(Instant::now(), verb, limit, call).await
+    }
+
+    /// One try that begins `now`. A store that answers at once, as one in this process
+    /// does, needs no timer.
+    async fn attempt_at<'a, T>(
+        &'a self,
+        now: Instant,
+        verb: Verb,
+        limit: Duration,
+        call: impl FnOnce() -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let mut answer = call();
+        let at_once = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        let answer = match at_once {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => match timeout_at(after(now, limit), answer).await {
+                Ok(answer) => answer,
+                Err(_) => Err(StoreError::TimedOut(limit)),
+            },
         };
-        telemetry::store_answered(verb, started.elapsed(), answer.is_ok());
+        telemetry::store_answered(verb, now, answer.is_ok());
         answer
     }
 }

@@ -22,7 +22,7 @@ impl Runtime {
     pub(super) fn guarded<A, F>(
         &self,
         call: Call,
-        protect: impl FnOnce(Arc<Inner>, Named, Engaged, Span) -> F,
+        protect: impl FnOnce(Arc<Inner>, Named, Engaged, Span) -> F + Send + 'static,
     ) -> Rescue<Execution<A>>
     where
         A: Send + 'static,
@@ -33,13 +33,14 @@ impl Runtime {
         let call = inner.names.of(call);
         let span = telemetry::span(&call, call.alias());
         let carrier = inner.carrier.clone();
-        let operation = call.operation.clone();
-        let protected = protect(Arc::clone(&inner), call, engaged.clone(), span.clone());
-        let outer = span.clone();
+        let (engages, outer) = (engaged.clone(), span.clone());
+        // What it protects is made where it stays: moved there, it would be copied, and
+        // it is large.
         let execution = async move {
+            let operation = call.operation.clone();
             let _token = inner.tracker.token();
             let _in_flight = InFlight::start(&operation);
-            let execution = protected.await;
+            let execution = protect(inner, call, engages, span.clone()).await;
             telemetry::finished(&span, &operation, &execution);
             execution
         };

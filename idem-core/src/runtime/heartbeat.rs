@@ -6,7 +6,7 @@
 //! tokio runtime has another thread).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{commands::Commands, lease::Held};
+use super::{commands::Commands, due::Queue, lease::Held};
 use crate::{
     Grant, Operation, Renewal, StoreError, Written,
     clock::after,
@@ -49,7 +49,7 @@ struct Shared {
 #[derive(Default)]
 struct Runs {
     by_id: HashMap<u64, Run>,
-    by_due: BTreeSet<(Instant, u64)>,
+    by_due: Queue,
     next_id: u64,
     task: Task,
     /// How many batches are on their way.
@@ -74,7 +74,8 @@ enum Task {
 struct Run {
     grant: Grant,
     lease: Duration,
-    due: Instant,
+    /// Its place in the queue. `None`: it is being renewed, or never will be again.
+    due: Option<Instant>,
     operation: Operation,
     /// Work that wants to know whether its lease holds.
     held: Option<Arc<Held>>,
@@ -105,13 +106,13 @@ impl Heartbeats {
         let id = runs.next_id;
         runs.next_id += 1;
         let due = after(claimed_at, lease / 3);
-        runs.by_due.insert((due, id));
+        runs.by_due.put(due, id);
         runs.by_id.insert(
             id,
             Run {
                 grant,
                 lease,
-                due,
+                due: Some(due),
                 operation,
                 held,
                 concluding: false,
@@ -213,18 +214,24 @@ struct Due {
 }
 
 impl Runs {
+    /// Puts a run that was taken back into the queue.
     fn schedule(&mut self, id: u64, due: Instant) {
         if let Some(run) = self.by_id.get_mut(&id) {
-            self.by_due.remove(&(run.due, id));
-            run.due = due;
-            self.by_due.insert((due, id));
+            run.due = Some(due);
+            self.by_due.put(due, id);
         }
     }
 
     fn remove(&mut self, id: u64) {
-        if let Some(run) = self.by_id.remove(&id) {
-            self.by_due.remove(&(run.due, id));
+        let removed = self.by_id.remove(&id);
+        if removed.is_some_and(|run| run.due.is_some()) {
+            self.by_due.outdate(is_place(&self.by_id));
         }
+    }
+
+    /// The next that is due, and when.
+    fn first(&mut self) -> Option<(Instant, u64)> {
+        self.by_due.first(is_place(&self.by_id))
     }
 
     /// Takes a batch of what is due, or soon will be, out of the queue; a beat puts
@@ -232,20 +239,18 @@ impl Runs {
     fn take_due(&mut self, now: Instant) -> Vec<Due> {
         let mut taken = Vec::new();
         // Nobody is up for it unless something is due.
-        if self.by_due.first().is_none_or(|(first, _)| *first > now) {
+        if self.first().is_none_or(|(first, _)| first > now) {
             return taken;
         }
         while taken.len() < BATCH
-            && let Some((at, id)) = self.by_due.first().copied()
+            && let Some((at, id)) = self.first()
+            && let Some(run) = self.by_id.get_mut(&id)
         {
-            let Some(run) = self.by_id.get(&id) else {
-                self.by_due.remove(&(at, id));
-                continue;
-            };
             if at > after(now, run.lease / EARLY) {
                 break;
             }
-            self.by_due.remove(&(at, id));
+            run.due = None;
+            self.by_due.pop();
             taken.push(Due {
                 id,
                 renewal: Renewal {
@@ -314,6 +319,11 @@ impl Runs {
     }
 }
 
+/// Whether a place in the queue is that of a run.
+fn is_place(by_id: &HashMap<u64, Run>) -> impl Fn(Instant, u64) -> bool {
+    |at, id| by_id.get(&id).is_some_and(|run| run.due == Some(at))
+}
+
 /// Says that no task is there any more, however the task ends.
 struct Serving(Arc<Shared>);
 
@@ -346,7 +356,7 @@ async fn serve(serving: Serving) {
             }
             let mut sleep = None;
             runs.task = if runs.beating < AT_ONCE {
-                sleep = runs.by_due.first().map(|(first, _)| *first);
+                sleep = runs.first().map(|(first, _)| first);
                 Task::Asleep(sleep)
             } else {
                 Task::Awake

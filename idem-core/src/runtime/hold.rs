@@ -103,13 +103,13 @@ impl Hold {
     }
 
     /// Records the answer.
-    pub(super) async fn complete(self, record: Bytes) -> Ended {
-        self.end(Ending::Complete(record)).await
+    pub(super) fn complete(self, record: Bytes) -> impl Future<Output = Ended> + Send {
+        self.end(Ending::Complete(record))
     }
 
     /// Gives the slot back for a retry.
-    pub(super) async fn release(self) -> Ended {
-        self.end(Ending::Release).await
+    pub(super) fn release(self) -> impl Future<Output = Ended> + Send {
+        self.end(Ending::Release)
     }
 
     /// Gives the slot back after an execution of which nothing is kept. If another
@@ -121,7 +121,7 @@ impl Hold {
         execution: Execution<A>,
     ) -> Execution<A> {
         match self.release().await {
-            Ended::Fenced => instead(inner, call, execution).await,
+            Ended::Fenced => Box::pin(instead(inner, call, execution)).await,
             // Pending, too, nothing is kept of it.
             Ended::Stored | Ended::Pending => execution,
         }
@@ -139,50 +139,62 @@ impl Hold {
         self.steps_before.saturating_add(kept)
     }
 
-    async fn end(self, ending: Ending) -> Ended {
-        self.heartbeat.conclude();
-        let kept = match &ending {
-            Ending::Complete(record) => record.len() as u64,
-            Ending::Release => self.steps(),
-        };
-        let aside = self.inner.spend(self.scope, kept, self.retention);
-        let since = Instant::now();
-        match with_aside(self.store(&ending, since), aside).await {
-            Ok(Written::Done) => Ended::Stored,
-            Ok(Written::Fenced) => Ended::Fenced,
-            Err(error) => {
-                tracing::error!(
-                    slot = %self.grant.slot.short(),
-                    %error,
-                    "the outcome could not be stored, trying on in the background"
-                );
-                let token = self.inner.tracker.token();
-                let rest = async move {
-                    self.keep_storing(ending, since).await;
-                    drop(token);
-                };
-                tokio::spawn(rest.in_current_span().with_current_subscriber());
-                Ended::Pending
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds its arguments twice"
+    )]
+    fn end(self, ending: Ending) -> impl Future<Output = Ended> + Send {
+        async move {
+            self.heartbeat.conclude();
+            let kept = match &ending {
+                Ending::Complete(record) => record.len() as u64,
+                Ending::Release => self.steps(),
+            };
+            let aside = self.inner.spend(self.scope, kept, self.retention);
+            let since = self.inner.asking();
+            let stored = self.store(&ending, since);
+            let stored = match aside {
+                None => stored.await,
+                Some(aside) => Box::pin(with_aside(stored, aside)).await,
+            };
+            match stored {
+                Ok(Written::Done) => Ended::Stored,
+                Ok(Written::Fenced) => Ended::Fenced,
+                Err(error) => {
+                    tracing::error!(
+                        slot = %self.grant.slot.short(),
+                        %error,
+                        "the outcome could not be stored, trying on in the background"
+                    );
+                    let token = self.inner.tracker.token();
+                    let rest = async move {
+                        self.keep_storing(ending, since).await;
+                        drop(token);
+                    };
+                    tokio::spawn(rest.in_current_span().with_current_subscriber());
+                    Ended::Pending
+                }
             }
         }
     }
 
     /// One that is answered may have been applied by an earlier try, `since` then.
-    async fn store(&self, ending: &Ending, since: Instant) -> Result<Written, StoreError> {
+    async fn store(&self, ending: &Ending, since: Option<Instant>) -> Result<Written, StoreError> {
         let commands = &self.inner.commands;
         let written = match ending {
             Ending::Complete(record) => {
                 let record = self.sealer.record(record.clone())?;
-                let complete = commands.complete(self.grant, record.clone(), self.retention);
+                let kept = since.is_some().then(|| record.clone());
+                let complete = commands.complete(self.grant, record, self.retention);
                 let written = complete.await;
-                if let Ok(Written::Done) = written {
+                if let (Ok(Written::Done), Some(record)) = (&written, kept) {
                     let completed = Completed {
                         record,
                         expired: false,
                         remaining: self.retention.ttl,
                         under: self.under,
                     };
-                    self.inner.keep(self.own, &completed, since);
+                    self.inner.keep(self.own, since, &completed);
                 }
                 written
             }
@@ -193,7 +205,7 @@ impl Hold {
 
     /// The heartbeat goes on meanwhile, so that nobody takes over from a
     /// finished execution. After a ttl no retry could profit any more.
-    async fn keep_storing(self, ending: Ending, since: Instant) {
+    async fn keep_storing(self, ending: Ending, since: Option<Instant>) {
         let give_up = after(Instant::now(), self.retention.ttl);
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while Instant::now() < give_up {

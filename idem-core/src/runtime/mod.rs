@@ -3,6 +3,7 @@
 mod admit;
 mod beside;
 mod commands;
+mod due;
 mod erased;
 mod guard;
 mod heartbeat;

@@ -120,13 +120,16 @@ pub enum Execution<A> {
     StoreFailed(StoreError),
 }
 
-/// What is to be run, of one type whatever the work is.
+/// What is to be run.
 enum Work<A> {
-    Plain(BoxFuture<'static, Finish<A>>),
+    Plain(Boxed<A>),
     InSteps(InSteps<A>),
 }
 
-type InSteps<A> = Box<dyn FnOnce(Steps) -> BoxFuture<'static, Finish<A>> + Send>;
+/// Work of one type, whatever runs in it.
+type Boxed<A> = BoxFuture<'static, Finish<A>>;
+
+type InSteps<A> = Box<dyn FnOnce(Steps) -> Boxed<A> + Send>;
 
 /// What was kept of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +202,22 @@ impl Runtime {
         A: Send + 'static,
         W: Future<Output = Finish<A>> + Send + 'static,
     {
-        self.execute_work(call, Work::Plain(Box::pin(work)))
+        self.execute_boxed(call, Box::pin(work))
+    }
+
+    /// [`execute`](Self::execute) for work that is in its box already.
+    ///
+    /// # Cancellation
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Panics
+    /// As [`execute`](Self::execute).
+    pub fn execute_boxed<A: Send + 'static>(
+        &self,
+        call: Call,
+        work: BoxFuture<'static, Finish<A>>,
+    ) -> impl Future<Output = Execution<A>> + Send + use<A> {
+        self.execute_work(call, Work::Plain(work))
     }
 
     /// [`execute`](Self::execute) for work with recovery points: it is given its
@@ -229,47 +247,55 @@ impl Runtime {
         call: Call,
         work: Work<A>,
     ) -> impl Future<Output = Execution<A>> + Send + use<A> {
-        self.guarded(call, |inner, call, engaged, span| {
+        self.guarded(call, move |inner, call, engaged, span| {
             protect(inner, call, work, engaged, span)
         })
     }
 }
 
-async fn protect<A>(
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an `async fn` holds its arguments twice, and these are large"
+)]
+fn protect<A: Send>(
     inner: Arc<Inner>,
     mut call: Named,
     work: Work<A>,
     engaged: Engaged,
     span: Span,
-) -> Execution<A> {
-    let request = call.claim_request(OwnerId::random());
-    let has_steps = matches!(work, Work::InSteps(_));
-    let admission = Won::claim(&inner, &mut call, &engaged, &request, has_steps).await;
-    telemetry::answered(&span, &call);
-    match admission {
-        Admission::Won(Won {
-            hold,
-            held,
-            claimed,
-        }) => {
-            let attempt = claimed.attempt;
-            telemetry::claimed(&span, &call, attempt, claimed.taken_over);
-            let sealer = inner.sealer(&call);
-            let finished = match sealer.open_steps(&call, claimed.checkpoints) {
-                Ok(finished) => finished,
-                Err(error) => {
-                    let unopened = Execution::StoreFailed(error);
-                    return hold.give_back(&inner, &call, unopened).await;
-                }
-            };
-            let steps = held.map(|held| Steps::of(held, &call, &inner.commands, &sealer, finished));
-            let work = work.start(steps.as_ref());
-            run(&inner, &call, hold, attempt, work, steps.as_ref()).await
-        }
-        Admission::Lost(rivals) => rivals.answer(&inner, &call),
-        Admission::Limited(met) => met.into(),
-        Admission::StoreFailed(failed) => {
-            without_store(&inner, &call, failed.error, work, &engaged).await
+) -> impl Future<Output = Execution<A>> + Send {
+    async move {
+        let request = call.claim_request(OwnerId::random());
+        let has_steps = matches!(work, Work::InSteps(_));
+        let admission = Won::claim(&inner, &mut call, &engaged, &request, has_steps).await;
+        telemetry::answered(&span, &call);
+        match admission {
+            Admission::Won(Won {
+                hold,
+                held,
+                claimed,
+            }) => {
+                let attempt = claimed.attempt;
+                telemetry::claimed(&span, &call, attempt, claimed.taken_over);
+                let sealer = inner.sealer(&call);
+                let finished = match sealer.open_steps(&call, claimed.checkpoints) {
+                    Ok(finished) => finished,
+                    Err(error) => {
+                        let unopened = Execution::StoreFailed(error);
+                        return Box::pin(hold.give_back(&inner, &call, unopened)).await;
+                    }
+                };
+                let steps =
+                    held.map(|held| Steps::of(held, &call, &inner.commands, &sealer, finished));
+                let work = work.start(steps.as_ref());
+                run(&inner, &call, hold, attempt, work, steps.as_ref()).await
+            }
+            Admission::Lost(rivals) => rivals.answer(&inner, &call),
+            Admission::Limited(met) => met.into(),
+            Admission::StoreFailed(failed) => {
+                // Rare, as all that is in a box here: its room is not every execution's.
+                Box::pin(without_store(&inner, &call, failed.error, work, &engaged)).await
+            }
         }
     }
 }
@@ -277,7 +303,7 @@ async fn protect<A>(
 impl<A> Work<A> {
     /// The work's future, which has not been polled. Without steps of a claim,
     /// nothing of it is kept.
-    fn start(self, steps: Option<&Steps>) -> BoxFuture<'static, Finish<A>> {
+    fn start(self, steps: Option<&Steps>) -> Boxed<A> {
         match self {
             Self::Plain(work) => work,
             Self::InSteps(work) => work(steps.cloned().unwrap_or_else(Steps::unprotected)),
@@ -306,7 +332,7 @@ impl Won {
         let claim = |seat| async move {
             for _ in 0..OLD_NEWS {
                 let sent = Instant::now();
-                let claimed = match inner.commands.claim(*request).await? {
+                let claimed = match inner.commands.claim(request).await? {
                     Claim::Claimed(claimed) => claimed,
                     claim => return Ok(Err(claim)),
                 };
@@ -375,52 +401,58 @@ impl<A> From<Met> for Execution<A> {
     }
 }
 
-async fn run<A>(
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an `async fn` holds its arguments twice, and these are large"
+)]
+fn run<A: Send>(
     inner: &Arc<Inner>,
     call: &Named,
     hold: Hold,
     attempt: u32,
-    work: BoxFuture<'static, Finish<A>>,
+    work: Boxed<A>,
     steps: Option<&Steps>,
-) -> Execution<A> {
-    let worked = AssertUnwindSafe(work).catch_unwind().await;
-    if let Some(steps) = steps {
-        steps.end();
-    }
-    if let (Ok(_), Some(stop)) = (&worked, steps.and_then(Steps::stopped)) {
-        let stopped = Execution::Stopped(stop);
-        return hold.give_back(inner, call, stopped).await;
-    }
-    match worked {
-        Ok(Finish::Record { answer, record }) => {
-            let stored = match hold.complete(record).await {
-                Ended::Stored => Stored::Recorded,
-                Ended::Pending => Stored::Pending,
-                Ended::Fenced => {
-                    telemetry::fenced(call);
-                    match recorded_by_another(inner, call).await {
-                        Some(execution) => return execution,
-                        None => Stored::Lost,
+) -> impl Future<Output = Execution<A>> + Send {
+    async move {
+        let worked = AssertUnwindSafe(work).catch_unwind().await;
+        if let Some(steps) = steps {
+            steps.end();
+        }
+        if let (Ok(_), Some(stop)) = (&worked, steps.and_then(Steps::stopped)) {
+            let stopped = Execution::Stopped(stop);
+            return Box::pin(hold.give_back(inner, call, stopped)).await;
+        }
+        match worked {
+            Ok(Finish::Record { answer, record }) => {
+                let stored = match hold.complete(record).await {
+                    Ended::Stored => Stored::Recorded,
+                    Ended::Pending => Stored::Pending,
+                    Ended::Fenced => {
+                        telemetry::fenced(call);
+                        match Box::pin(recorded_by_another(inner, call)).await {
+                            Some(execution) => return execution,
+                            None => Stored::Lost,
+                        }
                     }
+                };
+                Execution::Ran {
+                    answer,
+                    attempt,
+                    stored,
                 }
-            };
-            Execution::Ran {
-                answer,
-                attempt,
-                stored,
             }
-        }
-        Ok(Finish::Release { answer }) => {
-            let released = Execution::Ran {
-                answer,
-                attempt,
-                stored: Stored::Released,
-            };
-            hold.give_back(inner, call, released).await
-        }
-        Err(_panic) => {
-            // The panic hook has reported it.
-            hold.give_back(inner, call, Execution::Panicked).await
+            Ok(Finish::Release { answer }) => {
+                let released = Execution::Ran {
+                    answer,
+                    attempt,
+                    stored: Stored::Released,
+                };
+                Box::pin(hold.give_back(inner, call, released)).await
+            }
+            Err(_panic) => {
+                // The panic hook has reported it.
+                Box::pin(hold.give_back(inner, call, Execution::Panicked)).await
+            }
         }
     }
 }

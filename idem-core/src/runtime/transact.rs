@@ -75,7 +75,7 @@ impl Runtime {
             let running: Running<A> = Box::pin(work.take()?(handle));
             Some((running, give_back))
         });
-        self.execute_boxed(call, 0, work)
+        self.execute_transacting(call, 0, work)
     }
 
     /// [`execute_in`](Self::execute_in) that runs `work` again, `retries` times at
@@ -104,10 +104,10 @@ impl Runtime {
             let running: Running<A> = Box::pin(work(handle));
             Some((running, give_back))
         });
-        self.execute_boxed(call, retries, work)
+        self.execute_transacting(call, retries, work)
     }
 
-    fn execute_boxed<A: Send + 'static>(
+    fn execute_transacting<A: Send + 'static>(
         &self,
         call: Call,
         retries: u32,
@@ -424,10 +424,11 @@ pub(super) async fn conclude(
     transaction: AnyTransaction,
     ending: Ending,
 ) -> Result<Concluded, StoreError> {
+    let since = inner.asking();
     let completed = match &ending {
         Ending::Complete {
             record, retention, ..
-        } if inner.replays.is_some() => Some(Completed {
+        } if since.is_some() => Some(Completed {
             record: record.clone(),
             expired: false,
             remaining: retention.ttl,
@@ -435,13 +436,12 @@ pub(super) async fn conclude(
         }),
         _ => None,
     };
-    let since = Instant::now();
     let ended = inner
         .commands
         .conclude(transactions, transaction, ending)
         .await;
     if let (Ok(Concluded::Done), Some(completed)) = (&ended, completed) {
-        inner.keep(call.own(), &completed, since);
+        inner.keep(call.own(), since, &completed);
     }
     if matches!(ended, Ok(Concluded::Escaped)) {
         tracing::error!(

@@ -156,11 +156,9 @@ fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What `main` comes to, with `aside` on its way at the same time. `main` is not
 /// held up: what is left of `aside` then goes on in a task of its own.
-pub(in crate::runtime) async fn with_aside<T>(
-    main: impl Future<Output = T>,
-    mut aside: Option<Aside>,
-) -> T {
+pub(in crate::runtime) async fn with_aside<T>(main: impl Future<Output = T>, aside: Aside) -> T {
     let mut main = pin!(main);
+    let mut aside = Some(aside);
     let answer = poll_fn(|context| {
         let answer = main.as_mut().poll(context);
         if let Some(future) = &mut aside

@@ -130,7 +130,7 @@ impl Inner {
     /// [`spend`](Self::spend) of what has been stored.
     pub(super) async fn count(&self, scope: Option<ScopeTag>, kept: u64, retention: Retention) {
         if let Some(aside) = self.spend(scope, kept, retention) {
-            with_aside(std::future::ready(()), Some(aside)).await;
+            with_aside(std::future::ready(()), aside).await;
         }
     }
 }
