@@ -47,6 +47,12 @@ impl Operation {
         rest == Some(template)
     }
 
+    /// The name as a metric's label, which shares it.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn label(&self) -> metrics::SharedString {
+        Arc::clone(&self.0).into()
+    }
+
     /// The operation's name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -116,7 +116,7 @@ pub(crate) fn unopened(call: &Call, error: &OpenError) {
     #[cfg(feature = "metrics")]
     metrics::counter!(
         "idem_unopened_total",
-        "operation" => call.operation.as_str().to_owned(),
+        "operation" => call.operation.label(),
         "reason" => error.reason.name()
     )
     .increment(1);
@@ -132,7 +132,7 @@ fn ended(operation: &Operation, outcome: &'static str) {
     #[cfg(feature = "metrics")]
     metrics::counter!(
         "idem_requests_total",
-        "operation" => operation.as_str().to_owned(),
+        "operation" => operation.label(),
         "outcome" => outcome
     )
     .increment(1);
@@ -234,7 +234,7 @@ pub(crate) fn heartbeat(beat: Beat) {
 
 fn count(name: &'static str, call: &Call) {
     #[cfg(feature = "metrics")]
-    metrics::counter!(name, "operation" => call.operation.as_str().to_owned()).increment(1);
+    metrics::counter!(name, "operation" => call.operation.label()).increment(1);
     #[cfg(not(feature = "metrics"))]
     let _ = (name, call);
 }
@@ -249,8 +249,7 @@ impl InFlight {
     pub(crate) fn start(operation: &Operation) -> Self {
         #[cfg(feature = "metrics")]
         {
-            let gauge =
-                metrics::gauge!("idem_in_flight", "operation" => operation.as_str().to_owned());
+            let gauge = metrics::gauge!("idem_in_flight", "operation" => operation.label());
             gauge.increment(1);
             Self { gauge }
         }

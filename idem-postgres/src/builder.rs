@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use idem_sql::Connections;
 use sqlx::{
     Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -103,6 +104,7 @@ impl PostgresStoreBuilder {
 
     /// How many handlers may have a transaction at the same time; 10 by default.
     /// The next one waits, for as long as the runtime's `store_deadline` allows.
+    /// [`PostgresStore::pool`] may have as many more.
     pub fn transaction_connections(mut self, most: u32) -> Self {
         self.transaction_connections = most;
         self
@@ -178,13 +180,9 @@ impl PostgresStoreBuilder {
             Some(_) => options,
             None => options.application_name("idem"),
         };
-        let verbs = pool(
-            &options,
-            self.connections,
-            Purpose::Verbs {
-                limit: self.statement_timeout,
-            },
-        );
+        let limit = self.statement_timeout;
+        let verbs = pool(&options, self.connections, Purpose::Verbs { limit });
+        let verbs = Connections::all_of(verbs);
         // Not by the pool, which would say only that it has waited in vain.
         let mut connection = PgConnection::connect_with(&options).await?;
         let version = session::version(&mut connection).await?;
@@ -198,18 +196,20 @@ impl PostgresStoreBuilder {
         if schema::look(&verbs, &names).await? == Found::Older {
             tracing::warn!(table = %names, "the store's tables are older than this version of idem: call `store.migrate()`");
         }
-        let transactions = self.transactions.unwrap_or_else(|| {
-            pool(
-                &options,
-                self.transaction_connections,
-                Purpose::Transactions,
-            )
-        });
+        let (transactions, beside) = match self.transactions {
+            Some(pool) => (Connections::shared_with_others(pool.clone()), pool),
+            None => {
+                let most = self.transaction_connections;
+                let pool = || pool(&options, most, Purpose::Transactions);
+                (Connections::all_of(pool()), pool())
+            }
+        };
         let inner = Arc::new(Inner {
             statements: Statements::new(&names),
             names,
             verbs,
             transactions,
+            beside,
             isolation: self.isolation,
             is_metered: AtomicBool::new(false),
         });

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use idem_sql::{Leased, NameError, checked_name};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, raw_sql};
+use idem_sql::{Connections, Leased, NameError, checked_name};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, raw_sql};
 
 use crate::SetupError;
 
@@ -70,8 +70,11 @@ pub(crate) enum Found {
 }
 
 /// Looks at the tables without changing anything.
-pub(crate) async fn look(pool: &PgPool, names: &Names) -> Result<Found, SetupError> {
-    let mut connection = Leased::from(pool).await?;
+pub(crate) async fn look(
+    verbs: &Connections<Postgres>,
+    names: &Names,
+) -> Result<Found, SetupError> {
+    let mut connection = Leased::of(verbs).await?;
     let found = found(&mut connection, names).await?;
     connection.done();
     Ok(found)
@@ -112,8 +115,12 @@ async fn found(connection: &mut PgConnection, names: &Names) -> Result<Found, Se
 
 /// Makes the tables, or brings them up to date. Of many who do it at once, one
 /// does it and the others wait for it.
-pub(crate) async fn migrate(pool: &PgPool, names: &Names, target: i32) -> Result<(), SetupError> {
-    let mut connection = Leased::from(pool).await?;
+pub(crate) async fn migrate(
+    verbs: &Connections<Postgres>,
+    names: &Names,
+    target: i32,
+) -> Result<(), SetupError> {
+    let mut connection = Leased::of(verbs).await?;
     // One transaction: a node that dies in the middle leaves nothing behind.
     let mut transaction = connection.begin().await?;
     // Whoever waits here waits for a migration, which may take longer than a verb.

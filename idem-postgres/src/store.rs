@@ -15,7 +15,7 @@ use idem_core::{
     Resolution, Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError,
     Transactions, Written,
 };
-use idem_sql::{Leased, fence_number, kind_name, micros, page, slot_of, spent};
+use idem_sql::{Connections, Leased, fence_number, kind_name, micros, page, slot_of, spent};
 use sqlx::{
     PgConnection, PgPool, Postgres, Row,
     postgres::{PgArguments, PgConnectOptions, PgRow},
@@ -56,8 +56,10 @@ pub struct PostgresStore {
 pub(crate) struct Inner {
     pub(crate) statements: Statements,
     pub(crate) names: Names,
-    pub(crate) verbs: PgPool,
-    pub(crate) transactions: PgPool,
+    pub(crate) verbs: Connections<Postgres>,
+    pub(crate) transactions: Connections<Postgres>,
+    /// For statements that are not the store's.
+    pub(crate) beside: PgPool,
     pub(crate) isolation: Isolation,
     /// Whether this process has told any meter.
     pub(crate) is_metered: AtomicBool,
@@ -113,18 +115,20 @@ impl PostgresStore {
         self.inner.reap(rows).await
     }
 
-    /// The pool that handlers' transactions come from. For statements of the
-    /// service's own beside them.
+    /// A pool for statements of the service's own beside its handlers' transactions:
+    /// [the one that they come from](PostgresStoreBuilder::transactions_from), or else one
+    /// with as many connections of its own, so that a handler that has its transaction and
+    /// asks for another connection does not wait for one that has none.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
-        &self.inner.transactions
+        &self.inner.beside
     }
 }
 
 impl Inner {
     /// A connection for one verb: dropped in the middle, it is closed.
     pub(crate) async fn connection(&self) -> Result<Leased<Postgres>, StoreError> {
-        Leased::from(&self.verbs).await.map_err(of_connecting)
+        Leased::of(&self.verbs).await.map_err(of_connecting)
     }
 
     /// How many rows the statement has changed.

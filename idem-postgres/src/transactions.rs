@@ -43,7 +43,7 @@ use idem_core::{
     Alias, Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, Fence, OnCrash, StoreError,
     Transactional, Under, Writes,
 };
-use idem_sql::{OpenTransaction, TxDatabase as _, micros};
+use idem_sql::{Leased, OpenTransaction, TxDatabase as _, micros};
 use sqlx::{AssertSqlSafe, Postgres, Row, SqlSafeStr, raw_sql};
 
 use crate::{
@@ -87,7 +87,9 @@ impl Transactional for PostgresStore {
             inner.isolation.begin()
         );
         let begin = AssertSqlSafe(begin).into_sql_str();
-        let transaction = Transaction::begin_beside(&inner.transactions, begin, request);
+        let connection = Leased::of(&inner.transactions).await;
+        let connection = connection.map_err(of_beginning)?;
+        let transaction = Transaction::begin_beside(connection, begin, request);
         let mut transaction = transaction.await.map_err(of_beginning)?;
         if inner.isolation == Isolation::Default {
             let level: String =
@@ -167,7 +169,8 @@ impl PostgresStore {
             Some(_) => inner.isolation.begin().to_owned(),
         };
         let begin = AssertSqlSafe(begin).into_sql_str();
-        let mut transaction = Transaction::begin(&inner.transactions, begin, request).await?;
+        let connection = Leased::of(&inner.transactions).await?;
+        let mut transaction = Transaction::begin(connection, begin, request).await?;
         let here = match &request.alias {
             None => self.claim_here(&mut transaction, &request).await?,
             Some(alias) => {

@@ -7,6 +7,8 @@ use std::{
 
 use sqlx::{Database, Pool, pool::PoolConnection};
 
+use crate::kept::{Connections, Seat};
+
 /// A connection of a pool. Dropped before it is [done](Self::done), it is closed
 /// and not given back: a command may be under way on it, or a transaction open.
 ///
@@ -15,6 +17,8 @@ use sqlx::{Database, Pool, pool::PoolConnection};
 pub struct Leased<DB: Database> {
     /// `None` only while it is being dropped.
     connection: Option<PoolConnection<DB>>,
+    /// Where it is kept when it is done; `None`: in its pool.
+    seat: Option<Seat<DB>>,
 }
 
 impl<DB: Database> Leased<DB> {
@@ -24,12 +28,26 @@ impl<DB: Database> Leased<DB> {
     /// [`sqlx::Error`]: nothing was sent.
     pub async fn from(pool: &Pool<DB>) -> Result<Self, sqlx::Error> {
         let connection = Some(pool.acquire().await?);
-        Ok(Self { connection })
+        let seat = None;
+        Ok(Self { connection, seat })
+    }
+
+    /// Waits for one of those that are kept, or a new one.
+    ///
+    /// # Errors
+    /// [`sqlx::Error`]: nothing was sent.
+    pub async fn of(connections: &Connections<DB>) -> Result<Self, sqlx::Error> {
+        let (connection, seat) = connections.take().await?;
+        let connection = Some(connection);
+        Ok(Self { connection, seat })
     }
 
     /// Gives it back: nothing is under way on it.
     pub fn done(mut self) {
-        drop(self.connection.take());
+        match (self.connection.take(), self.seat.take()) {
+            (Some(connection), Some(seat)) => seat.keep(connection),
+            (connection, _) => drop(connection),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`Tx`]: the transaction that a handler takes.
 //! - [`Leased`] and [`OpenTransaction`]: connections that are never given back in the middle of
-//!   something.
+//!   something. [`Connections`]: those that need not go back at all.
 //! - [`SlotRow`]: a slot as a row, in the words of the protocol.
 //! - [`failure`]: what an error of sqlx means for a verb.
 //!
@@ -12,6 +12,7 @@
 
 mod connection;
 pub mod failure;
+mod kept;
 mod name;
 mod row;
 #[cfg(any(test, feature = "testing"))]
@@ -22,6 +23,7 @@ mod tx;
 
 pub use self::{
     connection::Leased,
+    kept::Connections,
     name::{NameError, checked_name},
     row::{SlotRow, State, fence_number, kind_name, micros, page, slot_of, spent},
     transaction::OpenTransaction,

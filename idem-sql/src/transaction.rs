@@ -7,7 +7,7 @@ use std::{
 };
 
 use idem_core::ClaimRequest;
-use sqlx::{Database, Pool, SqlStr};
+use sqlx::{Database, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 
 use crate::Leased;
@@ -22,16 +22,15 @@ pub struct OpenTransaction<DB: Database> {
 }
 
 impl<DB: Database> OpenTransaction<DB> {
-    /// Waits for a connection and begins with this statement, for this claim.
+    /// Begins with this statement, for this claim.
     ///
     /// # Errors
     /// [`sqlx::Error`]: no transaction is open.
     pub async fn begin(
-        pool: &Pool<DB>,
+        mut connection: Leased<DB>,
         statement: SqlStr,
         request: ClaimRequest,
     ) -> Result<Self, sqlx::Error> {
-        let mut connection = Leased::from(pool).await?;
         DB::TransactionManager::begin(&mut connection, Some(statement)).await?;
         Ok(Self {
             connection,
@@ -46,11 +45,11 @@ impl<DB: Database> OpenTransaction<DB> {
     /// # Errors
     /// As [`begin`](Self::begin).
     pub async fn begin_beside(
-        pool: &Pool<DB>,
+        connection: Leased<DB>,
         statement: SqlStr,
         request: ClaimRequest,
     ) -> Result<Self, sqlx::Error> {
-        let mut transaction = Self::begin(pool, statement, request).await?;
+        let mut transaction = Self::begin(connection, statement, request).await?;
         transaction.is_beside = true;
         Ok(transaction)
     }

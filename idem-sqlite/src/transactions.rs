@@ -22,7 +22,7 @@ use idem_core::{
     Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, OnCrash, StoreError, Transactional,
     Under, Writes,
 };
-use idem_sql::OpenTransaction;
+use idem_sql::{Leased, OpenTransaction};
 use sqlx::{SqlSafeStr, Sqlite, raw_sql};
 
 use crate::{
@@ -48,7 +48,9 @@ impl Transactional for SqliteStore {
                 return Ok(Begun::Not(claim));
             }
             let begin = "BEGIN IMMEDIATE".into_sql_str();
-            let mut transaction = Transaction::begin(&self.inner.writer, begin, request)
+            let connection = Leased::from(&self.inner.writer).await;
+            let connection = connection.map_err(of_beginning)?;
+            let mut transaction = Transaction::begin(connection, begin, request)
                 .await
                 .map_err(of_beginning)?;
             transaction.keep(entered);

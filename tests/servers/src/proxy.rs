@@ -105,6 +105,13 @@ impl Proxy {
         self.shared.lost().load(Ordering::SeqCst)
     }
 
+    /// How often a client has had something to say after the server had, so far, all connections
+    /// together: of one that waits for each answer, its round trips.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.shared.round_trips().load(Ordering::SeqCst)
+    }
+
     /// Connections are reset, new ones at once.
     pub fn refuse(&self) {
         self.mode(Mode::Refuse);

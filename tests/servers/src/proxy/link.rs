@@ -34,6 +34,7 @@ pub(super) async fn serve(client: TcpStream, target: u16, generation: u64, share
                 replies: Lane::default(),
                 scan: Scan::default(),
                 silenced: false,
+                is_asked: false,
             };
             link.run().await
         }
@@ -78,6 +79,8 @@ struct Link<'a> {
     scan: Scan,
     /// Replies were thrown away: what follows would answer the wrong requests.
     silenced: bool,
+    /// The client has said something since the server did.
+    is_asked: bool,
 }
 
 impl Link<'_> {
@@ -138,6 +141,10 @@ impl Link<'_> {
             Ready::Read => {
                 if let Some(bytes) = self.requests.read(self.client)? {
                     self.scan.see(&bytes);
+                    if !self.is_asked {
+                        self.is_asked = true;
+                        self.shared.round_trips().fetch_add(1, Ordering::SeqCst);
+                    }
                     let lag = if self.scan.replica {
                         Duration::ZERO
                     } else {
@@ -184,6 +191,7 @@ impl Link<'_> {
         let Some(bytes) = read? else {
             return Ok(true);
         };
+        self.is_asked = false;
         if state.mode == Mode::DropReplies {
             self.silenced = true;
             return Ok(true);

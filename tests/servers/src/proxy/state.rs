@@ -43,6 +43,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<()>,
     lost: AtomicU64,
+    round_trips: AtomicU64,
     open: AtomicUsize,
 }
 
@@ -59,6 +60,7 @@ impl Shared {
             }),
             changed: watch::Sender::new(()),
             lost: AtomicU64::new(0),
+            round_trips: AtomicU64::new(0),
             open: AtomicUsize::new(0),
         }
     }
@@ -79,6 +81,10 @@ impl Shared {
 
     pub(super) fn lost(&self) -> &AtomicU64 {
         &self.lost
+    }
+
+    pub(super) fn round_trips(&self) -> &AtomicU64 {
+        &self.round_trips
     }
 
     pub(super) fn open(&self) -> usize {
