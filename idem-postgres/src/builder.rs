@@ -181,8 +181,8 @@ impl PostgresStoreBuilder {
             None => options.application_name("idem"),
         };
         let limit = self.statement_timeout;
-        let verbs = pool(&options, self.connections, Purpose::Verbs { limit });
-        let verbs = Connections::all_of(verbs);
+        let verbs = pool(self.connections, Purpose::Verbs { limit });
+        let verbs = Connections::all_of(verbs.connect_lazy_with(options.clone()));
         // Not by the pool, which would say only that it has waited in vain.
         let mut connection = PgConnection::connect_with(&options).await?;
         let version = session::version(&mut connection).await?;
@@ -200,8 +200,13 @@ impl PostgresStoreBuilder {
             Some(pool) => (Connections::shared_with_others(pool.clone()), pool),
             None => {
                 let most = self.transaction_connections;
-                let pool = || pool(&options, most, Purpose::Transactions);
-                (Connections::all_of(pool()), pool())
+                let pool = || pool(most, Purpose::Transactions);
+                // Whoever asks beside it does not ask again.
+                let beside = pool().test_before_acquire(true);
+                (
+                    Connections::all_of(pool().connect_lazy_with(options.clone())),
+                    beside.connect_lazy_with(options.clone()),
+                )
             }
         };
         let inner = Arc::new(Inner {
@@ -220,14 +225,13 @@ impl PostgresStoreBuilder {
     }
 }
 
-fn pool(options: &PgConnectOptions, most: u32, purpose: Purpose) -> PgPool {
+fn pool(most: u32, purpose: Purpose) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(most.max(1))
         // A dead connection is found out by the statement, which is asked for again.
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(5))
         .after_connect(move |connection, _| Box::pin(session::set_up(connection, purpose)))
-        .connect_lazy_with(options.clone())
 }
 
 impl fmt::Debug for PostgresStoreBuilder {
