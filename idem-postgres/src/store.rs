@@ -226,10 +226,11 @@ pub(crate) fn complete_in<'a>(
     guard: Option<&'a str>,
 ) -> Asked<'a> {
     granted(statement, grant)
-        .bind(record)
         .bind(micros(retention.ttl))
         .bind(micros(retention.grace))
         .bind(guard)
+        // The last: a buffer that grows behind it would hold it twice.
+        .bind(record)
 }
 
 /// A statement whose first parameters are a grant.

@@ -43,7 +43,7 @@ pub struct SlotRow {
     /// The finished steps, in their order.
     pub steps: Vec<Checkpoint>,
     /// The record of a completed slot.
-    pub record: Option<Vec<u8>>,
+    pub record: Option<Bytes>,
 }
 
 impl SlotRow {
@@ -206,7 +206,7 @@ impl SlotRow {
 
     fn record(&self, slot: Slot) -> Result<Bytes, StoreError> {
         match &self.record {
-            Some(record) => Ok(Bytes::copy_from_slice(record)),
+            Some(record) => Ok(record.clone()),
             None => Err(corrupt(slot, "it is completed and has no record")),
         }
     }

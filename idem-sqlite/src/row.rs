@@ -22,7 +22,9 @@ fn read(row: &SqliteRow) -> Result<SlotRow, sqlx::Error> {
         until: row.try_get("until")?,
         deleted_in: row.try_get("deleted_in")?,
         steps: steps(row)?,
-        record: row.try_get("record")?,
+        record: row
+            .try_get::<Option<Vec<u8>>, _>("record")?
+            .map(Bytes::from),
     })
 }
 
