@@ -120,10 +120,13 @@ fn print(steps: &[(usize, Shown, Shown)]) {
             ratio(bare, fresh)
         );
     }
-    let points = steps
-        .iter()
-        .map(|(connections, bare, fresh)| (*connections as f64, ratio(bare, fresh)));
-    println!("| grows as | | | | | | | C^{:.3} |", slope(points));
+    // One alone has no slope.
+    if steps.len() > 1 {
+        let points = steps
+            .iter()
+            .map(|(connections, bare, fresh)| (*connections as f64, ratio(bare, fresh)));
+        println!("| grows as | | | | | | | C^{:.3} |", slope(points));
+    }
 }
 
 /// Each worker has a connection of its own.
