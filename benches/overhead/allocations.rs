@@ -7,22 +7,26 @@ use crate::{
 
 /// Allocations of one run of each, by the name of its row in the table.
 pub(crate) fn count() -> Vec<(&'static str, u64)> {
-    let bench = Bench::new();
-    let send = |path: &str, key: &str| {
+    let (plain, cached) = (Bench::new(), Bench::with_cache());
+    let send = |bench: &Bench, path: &str, key: &str| {
         let request = bench.request(path, key);
         allocations(|| bench.send(request))
     };
     // What is made once (the route's caches, the heartbeat's task) is made here.
-    for key in ["warm-1", "warm-2", "warm-3"] {
-        send("/bare", key);
-        send("/protected", key);
-        send("/protected", key);
+    for bench in [&plain, &cached] {
+        for number in 0..200 {
+            let key = format!("warm-{number}");
+            send(bench, "/bare", &key);
+            send(bench, "/protected", &key);
+            send(bench, "/protected", &key);
+        }
     }
     fingerprint::typed(&order(18));
     vec![
-        ("request/bare", send("/bare", "k")),
-        ("request/fresh", send("/protected", "k")),
-        ("request/replay", send("/protected", "k")),
+        ("request/bare", send(&plain, "/bare", "k")),
+        ("request/fresh", send(&plain, "/protected", "k")),
+        ("request/replay", send(&plain, "/protected", "k")),
+        ("request/cached", send(&cached, "/protected", "warm-1")),
         (
             "fingerprint-small/json",
             allocations(|| fingerprint::json(&fingerprint::small())),

@@ -2,12 +2,14 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput};
 use idem_axum::FingerprintBuilder;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::requests::order;
+use crate::{
+    requests::order,
+    turns::{Contestant, Effort, Shown, race},
+};
 
 #[derive(Serialize)]
 struct Payment<'a> {
@@ -40,18 +42,29 @@ pub(crate) fn small() -> impl Serialize {
     }
 }
 
-pub(crate) fn measure(criterion: &mut Criterion) {
-    compare(criterion, "small", &small());
-    compare(criterion, "kilobyte", &order(18));
-    compare(criterion, "large", &order(20_000));
-    compare(criterion, "text", &("x".repeat(1 << 20),));
+pub(crate) fn measure(effort: Effort) -> Vec<Shown> {
+    let text = ("x".repeat(1 << 20),);
+    let (kilobyte, large) = (order(18), order(20_000));
+    let mut shown = Vec::new();
+    shown.extend(compare(
+        ["fingerprint-small/json", "fingerprint-small/typed"],
+        &small(),
+        effort,
+    ));
+    let names = ["fingerprint-kilobyte/json", "fingerprint-kilobyte/typed"];
+    shown.extend(compare(names, &kilobyte, effort));
+    let names = ["fingerprint-large/json", "fingerprint-large/typed"];
+    shown.extend(compare(names, &large, effort));
+    let names = ["fingerprint-text/json", "fingerprint-text/typed"];
+    shown.extend(compare(names, &text, effort));
+    shown
 }
 
-fn compare(criterion: &mut Criterion, name: &str, value: &impl Serialize) {
-    let mut group = criterion.benchmark_group(format!("fingerprint-{name}"));
-    let bytes = serde_json::to_vec(value).unwrap().len() as u64;
-    group.throughput(Throughput::Bytes(bytes));
-    group.bench_function("json", |b| b.iter(|| json(black_box(value))));
-    group.bench_function("typed", |b| b.iter(|| typed(black_box(value))));
-    group.finish();
+fn compare(names: [&'static str; 2], value: &impl Serialize, effort: Effort) -> Vec<Shown> {
+    let [by_json, by_type] = names;
+    let contestants = vec![
+        Contestant::new(by_json, || json(black_box(value))),
+        Contestant::new(by_type, || typed(black_box(value))),
+    ];
+    race(contestants, effort)
 }

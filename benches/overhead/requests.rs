@@ -12,11 +12,12 @@ use axum::{
     http::{Request, header},
     routing::post,
 };
-use criterion::{Bencher, Criterion};
-use idem_axum::{Idempotency, MemoryStore, idempotent};
+use idem_axum::{Idempotency, IdempotencyBuilder, MemoryStore, ReplayCache, idempotent};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
+
+use crate::turns::{Contestant, Effort, Shown, race};
 
 #[derive(Clone, FromRef)]
 struct App {
@@ -73,9 +74,22 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let idempotency = Idempotency::builder(MemoryStore::with_limits(usize::MAX, usize::MAX))
-            .build()
-            .unwrap();
+        Self::of(Self::builder())
+    }
+
+    pub(crate) fn with_cache() -> Self {
+        Self::of(Self::builder().replay_cache(ReplayCache {
+            max_bytes: 1 << 20,
+            max_age: Duration::from_secs(60 * 60),
+        }))
+    }
+
+    fn builder() -> IdempotencyBuilder {
+        Idempotency::builder(MemoryStore::with_limits(usize::MAX, usize::MAX))
+    }
+
+    fn of(builder: IdempotencyBuilder) -> Self {
+        let idempotency = builder.build().unwrap();
         Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -106,39 +120,39 @@ impl Bench {
         black_box(response);
     }
 
-    /// Times requests one by one. In a batch, their buffers would lie between
-    /// the records that stay, and the allocator's search for room would be
-    /// what is measured.
-    fn time(&self, bencher: &mut Bencher<'_>, request: impl Fn(u64) -> Request<Body>) {
-        let mut sent = 0;
-        bencher.iter_custom(|iterations| {
-            let mut total = Duration::ZERO;
-            for _ in 0..iterations {
-                sent += 1;
-                let request = request(sent);
-                let started = Instant::now();
-                self.send(request);
-                total += started.elapsed();
-            }
-            total
+    /// Timed without the making of the request.
+    fn contestant<'a>(
+        &'a self,
+        name: &'static str,
+        mut request: impl FnMut() -> Request<Body> + 'a,
+    ) -> Contestant<'a> {
+        let once = Box::new(move || {
+            let request = request();
+            let started = Instant::now();
+            self.send(request);
+            started.elapsed()
         });
+        Contestant { name, once }
     }
 }
 
-pub(crate) fn measure(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("request");
-    group.bench_function("bare", |b| {
-        let bench = Bench::new();
-        bench.time(b, |_| bench.request("/bare", "k"));
-    });
-    group.bench_function("fresh", |b| {
-        let bench = Bench::new();
-        bench.time(b, |n| bench.request("/protected", &format!("fresh-{n}")));
-    });
-    group.bench_function("replay", |b| {
-        let bench = Bench::new();
+pub(crate) fn measure(effort: Effort) -> Vec<Shown> {
+    let plain = Bench::new();
+    let cached = Bench::with_cache();
+    for bench in [&plain, &cached] {
         bench.send(bench.request("/protected", "replayed"));
-        bench.time(b, |_| bench.request("/protected", "replayed"));
-    });
-    group.finish();
+    }
+    let mut sent = 0;
+    let contestants = vec![
+        plain.contestant("request/bare", || plain.request("/bare", "k")),
+        plain.contestant("request/fresh", || {
+            sent += 1;
+            plain.request("/protected", &format!("fresh-{sent}"))
+        }),
+        plain.contestant("request/replay", || plain.request("/protected", "replayed")),
+        cached.contestant("request/cached", || {
+            cached.request("/protected", "replayed")
+        }),
+    ];
+    race(contestants, effort)
 }

@@ -1,11 +1,11 @@
-//! The README's table, from what criterion measured and the allocations counted.
+//! The README's table, from what was measured and the allocations counted.
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::collections::HashMap;
 
-use serde_json::Value;
+use crate::turns::Shown;
 
 /// Each row: what it is, its measurement, and the one it is compared with.
-const ROWS: [(&str, &str, &str); 7] = [
+const ROWS: [(&str, &str, &str); 8] = [
     (
         "a request to the bare handler",
         "request/bare",
@@ -17,6 +17,11 @@ const ROWS: [(&str, &str, &str); 7] = [
         "request/bare",
     ),
     ("a replay", "request/replay", "request/bare"),
+    (
+        "a replay from the process's cache",
+        "request/cached",
+        "request/bare",
+    ),
     (
         "fingerprint, 6 fields",
         "fingerprint-small/typed",
@@ -39,7 +44,8 @@ const ROWS: [(&str, &str, &str); 7] = [
     ),
 ];
 
-pub(crate) fn print(allocations: &[(&str, u64)]) {
+pub(crate) fn print(shown: &[Shown], allocations: &[(&str, u64)]) {
+    let shown: HashMap<_, _> = shown.iter().map(|shown| (shown.name, shown)).collect();
     let allocations: HashMap<_, _> = allocations.iter().copied().collect();
     let count = |name| match allocations.get(name) {
         Some(count) => count.to_string(),
@@ -48,28 +54,16 @@ pub(crate) fn print(allocations: &[(&str, u64)]) {
     println!("\n| what | time | baseline | time ÷ baseline | allocations : baseline's |");
     println!("| --- | --- | --- | --- | --- |");
     for (what, measured, baseline) in ROWS {
-        let (Some(time), Some(base)) = (median(measured), median(baseline)) else {
-            continue;
-        };
+        let (time, base) = (shown[measured], shown[baseline]);
         println!(
             "| {what} | {} | {} | {:.2} | {} : {} |",
-            pretty(time),
-            pretty(base),
-            time / base,
+            pretty(time.nanoseconds()),
+            pretty(base.nanoseconds()),
+            time.over(base),
             count(measured),
             count(baseline),
         );
     }
-}
-
-/// The median that criterion wrote, in nanoseconds.
-fn median(name: &str) -> Option<f64> {
-    let mut path = PathBuf::from(std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
-    path.push("criterion");
-    path.push(name);
-    path.push("new/estimates.json");
-    let estimates: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    estimates["median"]["point_estimate"].as_f64()
 }
 
 fn pretty(nanoseconds: f64) -> String {
