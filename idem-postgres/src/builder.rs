@@ -96,7 +96,8 @@ impl PostgresStoreBuilder {
 
     /// How many connections the store may have for claims, records and
     /// heartbeats; 10 by default. They are apart from those of transactions, so
-    /// that a heartbeat does not wait for a handler.
+    /// that a heartbeat does not wait for a handler. Those that were needed stay open
+    /// while the store has nothing to do.
     pub fn connections(mut self, most: u32) -> Self {
         self.connections = most;
         self

@@ -27,7 +27,7 @@ const METRICS: OfMetrics = if cfg!(feature = "metrics") {
 /// More than the bare handler's, for a key that is new: the key, the work and the execution
 /// around it in a box each and what says whether it goes on, two verbs of the store, the
 /// record and its second owner, and the answer's body again.
-const FRESH: u64 = 10 + METRICS.fresh;
+const FRESH: u64 = 9 + METRICS.fresh;
 
 /// More than the bare handler's, for an answer that is replayed.
 const REPLAY: u64 = 4 + METRICS.replay;
@@ -35,7 +35,8 @@ const REPLAY: u64 = 4 + METRICS.replay;
 /// What the execution of a fresh key takes at once, in bytes, its record and answer included.
 const FRESH_BYTES: u64 = 8 << 10;
 
-fn measure(app: &Router, key: &str, path: &str, expected: StatusCode) -> AllocationInfo {
+/// The least of some requests with keys that begin so: a table of the store may grow with any.
+fn measure(app: &Router, keys: &str, path: &str, expected: StatusCode) -> AllocationInfo {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -54,12 +55,13 @@ fn measure(app: &Router, key: &str, path: &str, expected: StatusCode) -> Allocat
     for number in 0..300 {
         exchange(&format!("warm-{number}"));
     }
-    exchange(key)
+    let measured = (0..16).map(|number| exchange(&format!("{keys}-{number}")));
+    measured.min_by_key(|info| info.count_total).unwrap()
 }
 
-fn over_bare(app: &Router, key: &str) -> (u64, u64) {
+fn over_bare(app: &Router, keys: &str) -> (u64, u64) {
     let bare = measure(app, "k", "/bare", StatusCode::CREATED);
-    let protected = measure(app, key, "/protected", StatusCode::CREATED);
+    let protected = measure(app, keys, "/protected", StatusCode::CREATED);
     (
         protected.count_total - bare.count_total,
         protected.bytes_total - bare.bytes_total,
@@ -83,7 +85,7 @@ fn a_replay_allocates_hardly_anything_with_or_without_a_cache() {
             builder = builder.replay_cache(cache);
         }
         let app = app(builder);
-        let (count, _) = over_bare(&app, "warm-7");
+        let (count, _) = over_bare(&app, "warm");
         assert!(count <= REPLAY, "{count} allocations, {cache:?}");
     }
 }
