@@ -372,6 +372,8 @@ pub(crate) fn restore(record: &Bytes) -> Result<Restored, RecordError> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     #[test]
@@ -388,5 +390,25 @@ mod tests {
         assert_eq!(response.status(), StatusCode::CREATED);
         assert_eq!(*response.headers(), headers);
         assert_eq!(response.body().size_hint().exact(), Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_is_whole_and_one_that_is_longer_than_it_said_is_an_error() {
+        let pieces = |pieces: &'static [&'static str]| {
+            let pieces = pieces.iter().map(|piece| Ok::<_, Infallible>(*piece));
+            Body::from_stream(futures_util::stream::iter(pieces))
+        };
+        for (body, limit, expected) in [
+            (Body::empty(), 0, Some("")),
+            (Body::from("abcd"), 4, Some("abcd")),
+            (Body::from("abcde"), 4, None),
+            (pieces(&["abcd"]), 4, Some("abcd")),
+            (pieces(&["ab", "", "cd"]), 4, Some("abcd")),
+            (pieces(&["ab", "cde"]), 4, None),
+            (pieces(&["abcde", "f"]), 4, None),
+        ] {
+            let bytes = whole(body, limit).await.ok();
+            assert_eq!(bytes.as_deref(), expected.map(str::as_bytes));
+        }
     }
 }
