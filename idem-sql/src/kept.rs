@@ -19,7 +19,7 @@ use tokio::{
 /// After so long the pool has it back for once, and sees to its longest lifetime.
 const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// Connections of one pool. Cheap to clone; clones share them.
+/// Connections of one pool.
 pub struct Connections<DB: Database> {
     pool: Pool<DB>,
     kept: Option<Arc<Kept<DB>>>,
@@ -166,15 +166,6 @@ impl<DB: Database> Drop for Kept<DB> {
         // Going back to the pool is a task, and there may be no tokio runtime any more.
         for free in self.lock().drain(..) {
             drop(free.connection.detach());
-        }
-    }
-}
-
-impl<DB: Database> Clone for Connections<DB> {
-    fn clone(&self) -> Self {
-        Self {
-            pool: self.pool.clone(),
-            kept: self.kept.clone(),
         }
     }
 }
