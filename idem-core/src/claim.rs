@@ -255,6 +255,20 @@ pub struct Claimed {
     pub under: Under,
 }
 
+impl Claimed {
+    /// A claim of a slot that was absent, won under its own name.
+    #[must_use]
+    pub const fn first() -> Self {
+        Self {
+            fence: Fence::FIRST,
+            attempt: 1,
+            taken_over: false,
+            checkpoints: Vec::new(),
+            under: Under::Slot,
+        }
+    }
+}
+
 /// A completed record as a claim finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completed {

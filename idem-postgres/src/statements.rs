@@ -34,6 +34,7 @@ impl Statement {
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) claim: Statement,
+    pub(crate) claim_first: Statement,
     pub(crate) claim_fresh: Statement,
     pub(crate) lock: Statement,
     pub(crate) renew: Statement,
@@ -55,6 +56,7 @@ impl Statements {
         let statement = |text| Statement::new(text, names);
         Self {
             claim: statement(include_str!("sql/claim.sql")),
+            claim_first: statement(include_str!("sql/claim_first.sql")),
             claim_fresh: statement(include_str!("sql/claim_fresh.sql")),
             lock: statement(include_str!("sql/lock.sql")),
             renew: statement(include_str!("sql/renew.sql")),

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Fence, Grant, ListQuery, OnCrash, OwnerId, Page, Renewal,
-    Resolution, Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError,
+    Checkpoint, Claim, ClaimRequest, Claimed, Fence, Grant, ListQuery, OnCrash, OwnerId, Page,
+    Renewal, Resolution, Resolved, Retention, ScopeTag, Slot, SlotView, Spent, Store, StoreError,
     Transactions, Written,
 };
 use idem_sql::{Connections, Leased, fence_number, kind_name, micros, page, slot_of, spent};
@@ -122,6 +122,35 @@ impl PostgresStore {
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.inner.beside
+    }
+}
+
+impl PostgresStore {
+    /// The claim of a slot that is absent, or somebody else's: nearly every one. Whatever can
+    /// be claimed and is there is left to the statement that knows how, at three times the
+    /// price: `None`.
+    async fn claim_first(&self, request: &ClaimRequest) -> Result<Option<Claim>, StoreError> {
+        let asked = query(&self.inner.statements.claim_first)
+            .bind(request.slot.as_bytes().to_vec())
+            .bind(request.fingerprint.as_bytes().to_vec())
+            .bind(request.owner.as_bytes().to_vec())
+            .bind(micros(request.lease))
+            .bind(micros(request.retention.total()))
+            .bind(request.on_crash == OnCrash::Refuse);
+        let Some(row) = self.inner.row(asked).await? else {
+            return Ok(None);
+        };
+        let (won, found): (bool, Option<bool>) = row
+            .try_get("won")
+            .and_then(|won| Ok((won, row.try_get("found")?)))
+            .map_err(of_statement)?;
+        if won {
+            return Ok(Some(Claim::Claimed(Claimed::first())));
+        }
+        match found {
+            Some(true) => row::slot(&row)?.meets(request),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -256,6 +285,9 @@ impl Store for PostgresStore {
         let Inner { statements, .. } = &*self.inner;
         if let Some(alias) = &request.alias {
             return self.inner.claim_either(&request, alias).await;
+        }
+        if let Some(claim) = self.claim_first(&request).await? {
+            return Ok(claim);
         }
         let refuse = request.on_crash == OnCrash::Refuse;
         for _ in 0..TRIES {

@@ -40,7 +40,7 @@
 use std::time::Duration;
 
 use idem_core::{
-    Alias, Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, Fence, OnCrash, StoreError,
+    Alias, Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, OnCrash, StoreError,
     Transactional, Under, Writes,
 };
 use idem_sql::{Leased, OpenTransaction, TxDatabase as _, micros};
@@ -269,13 +269,7 @@ impl PostgresStore {
             .fetch_optional(&mut **transaction)
             .await?;
         if fresh.is_some() {
-            return Ok(Ok(Here::Won(Claimed {
-                fence: Fence::FIRST,
-                attempt: 1,
-                taken_over: false,
-                checkpoints: Vec::new(),
-                under: Under::Slot,
-            })));
+            return Ok(Ok(Here::Won(Claimed::first())));
         }
         let seen = query(&statements.inspect)
             .bind(request.slot.as_bytes().to_vec())

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use idem_core::{
-    Checkpoint, Claim, ClaimRequest, Claimed, Fence, Resolved, Slot, SlotView, Spent, StoreError,
-    Under, Written,
+    Checkpoint, Claim, ClaimRequest, Claimed, Resolved, Slot, SlotView, Spent, StoreError, Under,
+    Written,
 };
 use redis::Value;
 
@@ -95,13 +95,7 @@ pub(crate) fn claim(request: &ClaimRequest, mut reply: Reply) -> Result<Claim, S
 fn claim_of(slot: Slot, reply: Reply) -> Result<Claim, StoreError> {
     let words = match reply.answer {
         Answer::Done => {
-            return Ok(Claim::Claimed(Claimed {
-                fence: Fence::FIRST,
-                attempt: 1,
-                taken_over: false,
-                checkpoints: Vec::new(),
-                under: Under::Slot,
-            }));
+            return Ok(Claim::Claimed(Claimed::first()));
         }
         Answer::Words(words) => Words::of(slot, reply.master, words)?,
     };

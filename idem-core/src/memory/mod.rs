@@ -158,13 +158,7 @@ impl MemoryStore {
         let entry = Entry::claimed(request, now);
         self.budget.take(&entry)?;
         shard.insert(request.slot, entry, now, &self.budget);
-        Ok(Claim::Claimed(Claimed {
-            fence: Fence::FIRST,
-            attempt: 1,
-            taken_over: false,
-            checkpoints: Vec::new(),
-            under: Under::Slot,
-        }))
+        Ok(Claim::Claimed(Claimed::first()))
     }
 
     fn reap_all(&self, now: Instant) {

@@ -4,4 +4,11 @@ if not value then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   return 1
 end
--- Nearly every call ends above: what follows is for slots that are there.
+local fingerprint = string.match(value, '^idem1 completed %d+ %d+ %S+ %x+( %x+ )')
+if fingerprint and string.find(ARGV[1], fingerprint, 1, true) then
+  local expiry = redis.call('PTTL', KEYS[1])
+  if expiry >= 0 then
+    return {'completed', string.format('%.0f', expiry), value}
+  end
+end
+-- Nearly every call ends above: what follows is for claims that are taken over or refused.
