@@ -39,6 +39,7 @@ fn look(contestant: Contestant) -> (ShapeStyle, bool) {
         Contestant::Memory | Contestant::PeerMemory => RGBColor(0, 158, 115),
         Contestant::Sqlite => RGBColor(204, 121, 167),
         Contestant::Redis | Contestant::ByHand => RGBColor(213, 94, 0),
+        Contestant::Cached | Contestant::ByHandFenced => RGBColor(128, 128, 128),
         Contestant::PeerRedis => RGBColor(230, 159, 0),
         Contestant::Postgres => RGBColor(86, 180, 233),
         Contestant::Transaction | Contestant::Tx => RGBColor(0, 114, 178),

@@ -124,22 +124,19 @@ fn rivals(results: &Results) -> Table {
     head.extend(connections.iter().map(String::as_str));
     let mut table = Table::new(&head);
     for &contestant in &results.contestants {
-        let Some(rival) = contestant.rival() else {
-            continue;
-        };
-        if !results.contestants.contains(&rival) {
-            continue;
-        }
-        // Who keeps no answers has nothing to set against a replay.
-        for &workload in Workload::of(rival) {
-            let ratios = results.connections.iter().map(|&connections| {
-                known(
-                    results.ratio(contestant, workload, rival, connections),
-                    ratio,
-                )
-            });
-            let names = [row(contestant, workload), rival.to_string()];
-            table.push(names.into_iter().chain(ratios));
+        let rivals = contestant.rivals().iter().copied();
+        for rival in rivals.filter(|rival| results.contestants.contains(rival)) {
+            // Who keeps no answers has nothing to set against a replay.
+            for &workload in Workload::of(rival) {
+                let ratios = results.connections.iter().map(|&connections| {
+                    known(
+                        results.ratio(contestant, workload, rival, connections),
+                        ratio,
+                    )
+                });
+                let names = [row(contestant, workload), rival.to_string()];
+                table.push(names.into_iter().chain(ratios));
+            }
         }
     }
     table
@@ -243,6 +240,20 @@ fn legend(results: &Results) -> String {
         lines.push(
             "*By hand* is `SET NX`, the handler, `SET`: the same two round trips, and no owner, lease, fence or \
              fingerprint."
+                .to_owned(),
+        );
+    }
+    if has(Contestant::ByHandFenced) {
+        lines.push(
+            "*By hand with owner and fingerprint*: `SET NX GET` of an owner and a SHA-256 of the payload's JSON, the \
+             handler, and a script that writes the answer if the owner is still there. A lease of 30 s that \
+             nobody renews."
+                .to_owned(),
+        );
+    }
+    if has(Contestant::Cached) {
+        lines.push(
+            "*Replay cache*: 16 MiB in the process, for 60 s; a replay from it asks no store."
                 .to_owned(),
         );
     }

@@ -52,7 +52,7 @@ fn measure(app: &Router, keys: &str, path: &str, expected: StatusCode) -> Alloca
     };
     // What is made once (the route's name, the heartbeat's task and queue, a thread's buffers
     // and the memory store's tables) is made here.
-    for number in 0..300 {
+    for number in 0..3_000 {
         exchange(&format!("warm-{number}"));
     }
     let measured = (0..16).map(|number| exchange(&format!("{keys}-{number}")));

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod allocations;
+mod instructions;
 mod requests;
 mod server;

@@ -1,18 +1,25 @@
 //! The handler with the attribute, over each of the stores.
 
+use std::time::Duration;
+
 use axum::{
     Json, Router,
     extract::{FromRef, State},
     routing::post,
 };
 use idem_axum::{
-    Idempotency, IdempotencyBuilder, MemoryStore, PostgresStore, RedisStore, SqliteStore, Store,
-    idempotent,
+    Idempotency, IdempotencyBuilder, MemoryStore, PostgresStore, RedisStore, ReplayCache,
+    SqliteStore, Store, idempotent,
 };
 use tokio::time::sleep;
 
 use super::{Executions, PATIENCE, SESSIONS, Service, Stored, WORK};
 use crate::{error::Error, order::Order};
+
+const CACHE: ReplayCache = ReplayCache {
+    max_bytes: 16 << 20,
+    max_age: Duration::from_secs(60),
+};
 
 #[derive(Clone, FromRef)]
 struct App {
@@ -34,10 +41,8 @@ async fn slow(State(executions): State<Executions>, Json(order): Json<Order>) ->
 }
 
 pub(super) fn over_memory() -> Result<Service, Error> {
-    service(
-        MemoryStore::with_limits(usize::MAX, usize::MAX),
-        Stored::Elsewhere,
-    )
+    let store = MemoryStore::with_limits(usize::MAX, usize::MAX);
+    service(by_itself(store), Stored::Elsewhere)
 }
 
 pub(super) async fn over_sqlite(directory: &str) -> Result<Service, Error> {
@@ -45,18 +50,23 @@ pub(super) async fn over_sqlite(directory: &str) -> Result<Service, Error> {
     let store = SqliteStore::connect(&url).await.map_err(Error::store)?;
     store.migrate().await.map_err(Error::store)?;
     let stored = Stored::Sqlite(store.writer().clone());
-    service(store, stored)
+    service(by_itself(store), stored)
 }
 
 pub(super) async fn over_redis(url: &str) -> Result<Service, Error> {
     let store = RedisStore::connect(url).await.map_err(Error::store)?;
-    service(store, Stored::Elsewhere)
+    service(by_itself(store), Stored::Elsewhere)
+}
+
+pub(super) async fn over_redis_cached(url: &str) -> Result<Service, Error> {
+    let store = RedisStore::connect(url).await.map_err(Error::store)?;
+    service(by_itself(store).replay_cache(CACHE), Stored::Elsewhere)
 }
 
 pub(super) async fn over_postgres(url: &str) -> Result<Service, Error> {
     let store = postgres(url).await?;
     let stored = Stored::Postgres(store.pool().clone());
-    service(store, stored)
+    service(by_itself(store), stored)
 }
 
 /// With its tables.
@@ -80,12 +90,14 @@ pub(super) fn builder(store: impl Store, module: &str) -> IdempotencyBuilder {
         .complete_timeout(PATIENCE)
 }
 
-fn service(store: impl Store, stored: Stored) -> Result<Service, Error> {
+fn by_itself(store: impl Store) -> IdempotencyBuilder {
+    builder(store, module_path!())
+}
+
+fn service(idempotency: IdempotencyBuilder, stored: Stored) -> Result<Service, Error> {
     let executions = Executions::default();
     let app = App {
-        idempotency: builder(store, module_path!())
-            .build()
-            .map_err(Error::store)?,
+        idempotency: idempotency.build().map_err(Error::store)?,
         executions: executions.clone(),
     };
     Ok(Service {

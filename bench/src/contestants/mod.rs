@@ -14,6 +14,7 @@ use clap::ValueEnum;
 use sqlx::{PgPool, SqlitePool};
 
 use crate::error::Error;
+use by_hand::Way;
 pub(crate) use executions::Executions;
 pub(crate) use peer::NEEDS_OF_ITS_REDIS;
 
@@ -35,8 +36,12 @@ pub(crate) enum Contestant {
     Sqlite,
     /// idem over Redis.
     Redis,
+    /// idem over Redis, with a replay cache in the process.
+    Cached,
     /// What one would write by hand over Redis: SET NX, the handler, SET.
     ByHand,
+    /// The same with a lease, an owner and a fingerprint.
+    ByHandFenced,
     /// axum-idempotent over its Redis store.
     PeerRedis,
     /// axum-idempotent over its memory store.
@@ -77,7 +82,9 @@ impl Contestant {
             Self::Memory => "idem, memory",
             Self::Sqlite => "idem, SQLite",
             Self::Redis => "idem, Redis",
+            Self::Cached => "idem, Redis and replay cache",
             Self::ByHand => "by hand, Redis",
+            Self::ByHandFenced => "by hand with owner and fingerprint, Redis",
             Self::PeerRedis => "axum-idempotent, Redis",
             Self::PeerMemory => "axum-idempotent, memory",
             Self::Postgres => "idem, PostgreSQL",
@@ -91,7 +98,9 @@ impl Contestant {
             Self::Bare => Place::Nowhere,
             Self::Memory | Self::PeerMemory => Place::Memory,
             Self::Sqlite => Place::File,
-            Self::Redis | Self::ByHand | Self::PeerRedis => Place::Redis,
+            Self::Redis | Self::Cached | Self::ByHand | Self::ByHandFenced | Self::PeerRedis => {
+                Place::Redis
+            }
             Self::Postgres | Self::Transaction | Self::Tx => Place::Postgres,
         }
     }
@@ -99,11 +108,14 @@ impl Contestant {
     pub(crate) fn replays(self) -> Replays {
         match self {
             Self::Bare | Self::Transaction => Replays::Never,
-            Self::ByHand => Replays::Silently,
+            Self::ByHand | Self::ByHandFenced => Replays::Silently,
             Self::PeerRedis | Self::PeerMemory => Replays::Marked("idempotency-replayed"),
-            Self::Memory | Self::Sqlite | Self::Redis | Self::Postgres | Self::Tx => {
-                Replays::Marked("idempotent-replayed")
-            }
+            Self::Memory
+            | Self::Sqlite
+            | Self::Redis
+            | Self::Cached
+            | Self::Postgres
+            | Self::Tx => Replays::Marked("idempotent-replayed"),
         }
     }
 
@@ -115,16 +127,16 @@ impl Contestant {
     pub(crate) fn is_idem(self) -> bool {
         matches!(
             self,
-            Self::Memory | Self::Sqlite | Self::Redis | Self::Postgres | Self::Tx
+            Self::Memory | Self::Sqlite | Self::Redis | Self::Cached | Self::Postgres | Self::Tx
         )
     }
 
     /// What it is compared with beside the bare handler.
-    pub(crate) fn rival(self) -> Option<Self> {
+    pub(crate) fn rivals(self) -> &'static [Self] {
         match self {
-            Self::Redis => Some(Self::ByHand),
-            Self::Tx => Some(Self::Transaction),
-            _ => None,
+            Self::Redis => &[Self::ByHand, Self::ByHandFenced],
+            Self::Tx => &[Self::Transaction],
+            _ => &[],
         }
     }
 
@@ -141,7 +153,9 @@ impl Contestant {
             Self::Memory => idem::over_memory(),
             Self::Sqlite => idem::over_sqlite(at).await,
             Self::Redis => idem::over_redis(at).await,
-            Self::ByHand => by_hand::serve(at).await,
+            Self::Cached => idem::over_redis_cached(at).await,
+            Self::ByHand => by_hand::serve(Way::Naive, at).await,
+            Self::ByHandFenced => by_hand::serve(Way::Fenced, at).await,
             Self::PeerRedis => peer::over_redis(at).await,
             Self::PeerMemory => Ok(peer::over_memory()),
             Self::Postgres => idem::over_postgres(at).await,

@@ -1,5 +1,7 @@
-//! What one would write by hand: `SET NX`, the handler, `SET`; and `GET` for a duplicate. Two round
-//! trips, no owner, no lease, no fence, no fingerprint.
+//! What one would write by hand over Redis, in two round trips.
+
+mod fenced;
+mod naive;
 
 use axum::{
     Json, Router,
@@ -8,21 +10,24 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use redis::{
-    AsyncCommands, AsyncConnectionConfig, Client, ExistenceCheck, RedisResult, SetExpiry,
-    SetOptions, aio::MultiplexedConnection,
-};
+use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tokio::time::sleep;
 
 use super::{Executions, PATIENCE, Service, Stored, WORK};
 use crate::{error::Error, order::Order};
 
 const DAY: u64 = 24 * 60 * 60;
-/// What stands there until the answer does.
-const RUNNING: &[u8] = b"running";
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Naive,
+    Fenced,
+}
 
 #[derive(Clone)]
 struct App {
+    way: Way,
     redis: MultiplexedConnection,
     executions: Executions,
 }
@@ -47,41 +52,29 @@ impl IntoResponse for Failed {
     }
 }
 
-/// Whether the key is ours.
-async fn claim(redis: &mut MultiplexedConnection, key: &str) -> RedisResult<bool> {
-    let options = SetOptions::default()
-        .conditional_set(ExistenceCheck::NX)
-        .with_expiration(SetExpiry::EX(DAY));
-    let set: Option<String> = redis.set_options(key, RUNNING, options).await?;
-    Ok(set.is_some())
+fn json(answer: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
+}
+
+fn conflict() -> Response {
+    StatusCode::CONFLICT.into_response()
 }
 
 async fn once(
-    mut app: App,
+    app: App,
     headers: &HeaderMap,
-    work: impl Future<Output = Order>,
+    order: Order,
+    work: impl AsyncFnOnce(Order) -> Order,
 ) -> Result<Response, Failed> {
     let key = headers
         .get("idempotency-key")
         .and_then(|key| key.to_str().ok())
         .ok_or_else(|| Failed("no key".to_owned()))?;
     let key = format!("by-hand:{key}");
-    if claim(&mut app.redis, &key).await? {
-        app.executions.count();
-        let answer = serde_json::to_vec(&work.await)?;
-        app.redis.set_ex::<_, _, ()>(&key, &answer, DAY).await?;
-        return Ok(json(answer));
+    match app.way {
+        Way::Naive => naive::once(app, &key, order, work).await,
+        Way::Fenced => fenced::once(app, &key, order, work).await,
     }
-    let answer: Vec<u8> = app.redis.get(&key).await?;
-    Ok(if answer == RUNNING {
-        StatusCode::CONFLICT.into_response()
-    } else {
-        json(answer)
-    })
-}
-
-fn json(answer: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
 }
 
 async fn order(
@@ -89,7 +82,7 @@ async fn order(
     headers: HeaderMap,
     Json(order): Json<Order>,
 ) -> Result<Response, Failed> {
-    once(app, &headers, async { order }).await
+    once(app, &headers, order, async |order| order).await
 }
 
 async fn slow(
@@ -97,17 +90,18 @@ async fn slow(
     headers: HeaderMap,
     Json(order): Json<Order>,
 ) -> Result<Response, Failed> {
-    once(app, &headers, async {
+    let work = async |order| {
         sleep(WORK).await;
         order
-    })
-    .await
+    };
+    once(app, &headers, order, work).await
 }
 
-pub(super) async fn serve(url: &str) -> Result<Service, Error> {
+pub(super) async fn serve(way: Way, url: &str) -> Result<Service, Error> {
     let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
     let executions = Executions::default();
     let app = App {
+        way,
         redis: Client::open(url)?
             .get_multiplexed_async_connection_with_config(&config)
             .await?,
