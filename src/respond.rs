@@ -37,6 +37,8 @@ pub(crate) type InSteps = Box<dyn FnOnce(Steps) -> BoxFuture<'static, Response> 
 /// A handler's body, and what is kept of its answer.
 pub(crate) type Kept = BoxFuture<'static, Finish<Response>>;
 
+type Ended = Execution<Response>;
+
 /// Answers the calls of one endpoint.
 pub(crate) struct Answering {
     idempotency: Idempotency,
@@ -50,17 +52,38 @@ impl Answering {
 
     /// Runs `work` once for the call, or answers from the record.
     pub(crate) async fn run(self, call: idem_core::Call, work: Kept) -> Response {
-        self.answer(self.runtime().execute_boxed(call, work).await)
+        self.answer(self.execute(call, work).await)
     }
 
     /// The same for work with recovery points.
     pub(crate) async fn run_in_steps(self, call: idem_core::Call, work: InSteps) -> Response {
+        self.answer(self.execute_in_steps(call, work).await)
+    }
+
+    /// What is asynchronous is compiled in each crate that waits for it. What this begins is in
+    /// a box, and the box is made here: so an execution is compiled once, in this crate.
+    #[inline(never)]
+    fn execute(
+        &self,
+        call: idem_core::Call,
+        work: Kept,
+    ) -> impl Future<Output = Ended> + Send + use<> {
+        self.runtime().execute_boxed(call, work)
+    }
+
+    /// As [`execute`](Self::execute).
+    #[inline(never)]
+    fn execute_in_steps(
+        &self,
+        call: idem_core::Call,
+        work: InSteps,
+    ) -> impl Future<Output = Ended> + Send + use<> {
         let keeper = self.keeper();
         let work = move |steps| {
             let work = work(steps);
             async move { keeper.keep(work.await).await }
         };
-        self.answer(self.runtime().execute_in_steps(call, work).await)
+        self.runtime().execute_in_steps(call, work)
     }
 
     pub(crate) fn keeper(&self) -> Keeper {

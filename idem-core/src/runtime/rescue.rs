@@ -96,14 +96,20 @@ impl<T: Send + 'static> Drop for Rescue<T> {
         let (Some(future), Some(home)) = (self.future.take(), self.home.take()) else {
             return;
         };
-        tracing::debug!("the client has gone, the execution goes on without it");
-        let rest: BoxFuture<'static, ()> = Box::pin(async move {
+        let rest = Box::pin(async move {
             let _ = future.await;
         });
-        let rest = match &self.carrier {
-            Some(carry) => carry(rest),
-            None => rest,
-        };
-        home.spawn(rest.with_current_subscriber());
+        go_on(rest, self.carrier.as_ref(), &home);
     }
+}
+
+/// Compiled once, here: whoever drops an execution would make a task's code of its own.
+#[inline(never)]
+fn go_on(rest: BoxFuture<'static, ()>, carrier: Option<&Carrier>, home: &Handle) {
+    tracing::debug!("the client has gone, the execution goes on without it");
+    let rest = match carrier {
+        Some(carry) => carry(rest),
+        None => rest,
+    };
+    home.spawn(rest.with_current_subscriber());
 }
