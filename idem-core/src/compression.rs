@@ -70,7 +70,8 @@ pub struct Compression {
 }
 
 impl Compression {
-    /// From how many bytes on [`Compression::default`] compresses: 4 KiB.
+    /// From how many bytes on [`Compression::default`] compresses: 4 KiB, from where on it
+    /// paid over Redis and PostgreSQL on one machine (`docs/performance.md`).
     pub const DEFAULT_THRESHOLD: usize = 4 << 10;
 
     /// From how many bytes on it compresses.
