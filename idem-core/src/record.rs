@@ -283,7 +283,10 @@ pub enum RecordError {
     },
     /// It is compressed. A runtime of a build with the feature `compression` expands it
     /// before it is decoded.
-    #[error("the stored record is compressed, and was not expanded")]
+    #[error(
+        "the stored record is compressed, and was not expanded; a runtime of a build with the feature `compression` \
+         does that"
+    )]
     Compressed,
     /// The checksum does not match.
     #[error("the stored record is corrupt: its checksum does not match")]
