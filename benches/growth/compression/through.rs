@@ -27,7 +27,7 @@ impl Times {
 }
 
 /// Plain, and compressed whatever the length.
-fn nodes(store: impl Store + Clone) -> [Runtime; 2] {
+fn nodes(store: &(impl Store + Clone)) -> [Runtime; 2] {
     let builder = || Runtime::builder(store.clone());
     let compressing = builder().compress(Compression::from(0));
     [builder().build().unwrap(), compressing.build().unwrap()]
@@ -40,7 +40,7 @@ pub(super) async fn turns(
     times: usize,
     rounds: usize,
 ) -> Times {
-    let nodes = nodes(store);
+    let nodes = nodes(&store);
     let mut took = [const { [const { Vec::new() }; 2] }; 2];
     // The first round warms up.
     for round in 0..=rounds {
@@ -68,7 +68,7 @@ pub(super) async fn turns(
 pub(super) async fn at_rest(store: &PostgresStore, (kind, bytes): (Kind, usize)) -> [i32; 2] {
     let record = kind.record(bytes);
     let mut at_rest = [0; 2];
-    for (runtime, at_rest) in nodes(store.clone()).iter().zip(&mut at_rest) {
+    for (runtime, at_rest) in nodes(store).iter().zip(&mut at_rest) {
         let call = call(runtime);
         let slot: Slot = call.slot;
         execute(runtime, call, &record).await;
