@@ -73,6 +73,7 @@
 //! | `sqlite` | `SqliteStore`: a file, which survives a restart, and handlers that take `Tx<Sqlite>` | |
 //! | `metrics` | counters and histograms through the `metrics` facade, listed in [`idem_core`] | |
 //! | `encryption` | what is stored of answers and steps is sealed, see `encryption` | |
+//! | `compression` | what is stored of answers and steps is compressed, see `Compression` | |
 //! | `axum-extra` | [`FingerprintBody`] for the `WithRejection` and `Form` of `axum_extra` | |
 //! | `utoipa` | the key's header and idem's own answers in OpenAPI documents, see `openapi` | |
 //! | `testing` | `testing`: the conformance suite, `ChaosStore`, the test clock | |
@@ -126,6 +127,9 @@ pub use self::{
     scope::ScopeResolver,
     state::{DEFAULT_MAX_RESPONSE, DEFAULT_PROBLEM_BASE, Idempotency, IdempotencyBuilder},
 };
+#[cfg(feature = "compression")]
+#[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
+pub use idem_core::Compression;
 #[cfg(feature = "memory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "memory")))]
 pub use idem_core::MemoryStore;

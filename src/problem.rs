@@ -166,9 +166,9 @@ impl Problem {
                  now. It is not repeated. Retry later with the same key to get its response."
             }
             Self::RecordUnopened => {
-                "A request with this key was received before, and what is kept of it does not open with the keys of \
-                 this service. It is not repeated. Contact the operator of this service, who finds \
-                 the reason in its log: a key that is missing, or a record that was altered."
+                "A request with this key was received before, and what is kept of it does not open with the keys and \
+                 features of this service. It is not repeated. Contact the operator of this service, who finds \
+                 the reason in its log: a key or feature that is missing, or a record that was altered."
             }
             Self::NotCommitted => {
                 "The database has not confirmed the request. Retry with the same key: it takes effect \

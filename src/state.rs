@@ -276,6 +276,22 @@ impl IdempotencyBuilder {
         self
     }
 
+    /// Compresses what is stored of answers and steps, from a length on, see
+    /// [`Compression`](crate::Compression): when it pays, and when it gives something away.
+    ///
+    /// ```
+    /// use idem_axum::{Compression, Idempotency, MemoryStore};
+    ///
+    /// let builder = Idempotency::builder(MemoryStore::new()).compress(Compression::default());
+    /// # let _ = builder;
+    /// ```
+    #[cfg(feature = "compression")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
+    pub fn compress(mut self, compression: crate::Compression) -> Self {
+        self.runtime = self.runtime.compress(compression);
+        self
+    }
+
     /// The defaults for handlers that do not say otherwise.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.runtime = self.runtime.policy(policy);

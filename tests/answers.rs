@@ -57,6 +57,21 @@ async fn pay_anyway(State(effects): State<Effects>, order: String) -> Response {
     obey(effects, order).await
 }
 
+/// So many rows as JSON.
+#[cfg(feature = "compression")]
+#[idempotent(ttl = "1h", scope = "global")]
+async fn report(rows: String) -> (StatusCode, axum::Json<Vec<Value>>) {
+    let row = |number: u32| {
+        let cents = number.wrapping_mul(2_654_435_761) % 100_000;
+        serde_json::json!({ "id": number, "state": "paid", "cents": cents })
+    };
+    let rows = rows.parse().unwrap();
+    (
+        StatusCode::CREATED,
+        axum::Json((0..rows).map(row).collect()),
+    )
+}
+
 struct Service {
     router: Router,
     effects: Effects,
@@ -96,11 +111,13 @@ impl Service {
             idempotency: builder.build().unwrap(),
             effects: Arc::clone(&effects),
         };
+        let router = Router::new()
+            .route("/pay", post(pay))
+            .route("/anyway", post(pay_anyway));
+        #[cfg(feature = "compression")]
+        let router = router.route("/report", post(report));
         Self {
-            router: Router::new()
-                .route("/pay", post(pay))
-                .route("/anyway", post(pay_anyway))
-                .with_state(app),
+            router: router.with_state(app),
             effects,
         }
     }
@@ -154,6 +171,43 @@ async fn a_replay_shows_the_redacted_answer_and_the_first_caller_the_whole_one()
     assert!(replay.is_replay());
     assert_eq!(replay.body, "card ****, effect 1");
     assert_eq!(replay.header("x-card"), None);
+}
+
+#[cfg(feature = "compression")]
+#[tokio::test(start_paused = true)]
+async fn a_large_answer_is_smaller_in_the_store_and_replayed_byte_for_byte() {
+    use idem_axum::{Compression, ListQuery, SlotState, Store};
+
+    let store = Arc::<MemoryStore>::default();
+    let over = || Idempotency::builder(Arc::clone(&store));
+    let service = Service::new(over().compress(Compression::default()));
+    let first = service.send("/report", "k", "1000").await;
+    assert_eq!(
+        (first.status(), first.is_replay()),
+        (StatusCode::CREATED, false)
+    );
+    let rows: Vec<Value> = serde_json::from_slice(&first.body).unwrap();
+    assert_eq!(rows.len(), 1000);
+
+    let all = ListQuery {
+        state: None,
+        after: None,
+        limit: 10,
+    };
+    let page = store.list(all).await.unwrap();
+    let SlotState::Completed { record, .. } = &page.slots[0].state else {
+        panic!("{page:?}");
+    };
+    assert!(record.len() < first.body.len() / 2, "{}", record.len());
+
+    // Here, and at a node that does not compress.
+    for service in [&service, &Service::new(over())] {
+        let again = service.send("/report", "k", "1000").await;
+        assert!(again.is_replay());
+        assert_eq!(again.status(), StatusCode::CREATED);
+        assert_eq!(again.body, first.body);
+        assert_eq!(again.header("content-type"), Some("application/json"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

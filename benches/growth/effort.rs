@@ -15,6 +15,9 @@ pub(crate) struct Effort {
     pub(crate) race: measure::Effort,
     /// The bytes of a payload, and how often each contestant has its turn.
     pub(crate) payloads: &'static [(usize, usize)],
+    /// The bytes of an answer, and how many keys have one in a turn.
+    pub(crate) compressed: &'static [(usize, usize)],
+    pub(crate) block_rounds: usize,
 }
 
 pub(crate) const MEASURED: Effort = Effort {
@@ -27,6 +30,17 @@ pub(crate) const MEASURED: Effort = Effort {
         operations: 20_000,
     },
     payloads: &[(MIB, 31), (16 * MIB, 9)],
+    compressed: &[
+        (256, 100),
+        (KIB, 100),
+        (2 * KIB, 100),
+        (4 * KIB, 100),
+        (8 * KIB, 100),
+        (16 * KIB, 50),
+        (64 * KIB, 25),
+        (MIB, 4),
+    ],
+    block_rounds: 51,
 };
 
 pub(crate) const TRIED: Effort = Effort {
@@ -39,4 +53,6 @@ pub(crate) const TRIED: Effort = Effort {
         operations: 50,
     },
     payloads: &[(64 * KIB, 1)],
+    compressed: &[(16 * KIB, 2)],
+    block_rounds: 1,
 };

@@ -1,9 +1,9 @@
 //! How cost grows: with the number of records that a store holds, with the number of connections,
-//! and with the size of a payload.
+//! and with the size of a payload; and from which size on it pays to compress one.
 //!
-//! `cargo bench --bench growth --features redis,postgres,sqlite` prints the tables that
+//! `cargo bench --bench growth --features redis,postgres,sqlite,compression` prints the tables that
 //! docs/performance.md shows. Behind `--`, names of parts (`memory Redis PostgreSQL SQLite
-//! connections payloads`) show only theirs. What is compared takes turns, and each time is a
+//! connections payloads compression`) show only theirs. What is compared takes turns, and each time is a
 //! median. Each part has a process of its own, so that what it takes of memory is seen.
 #![allow(
     missing_docs,
@@ -12,6 +12,7 @@
     reason = "a benchmark"
 )]
 
+mod compression;
 mod connections;
 mod effort;
 mod fit;
@@ -25,13 +26,14 @@ use std::{env, process::Command, time::Instant};
 
 use self::effort::{Effort, MEASURED, TRIED};
 
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     "memory",
     "Redis",
     "PostgreSQL",
     "SQLite",
     "connections",
     "payloads",
+    "compression",
 ];
 /// Says of which part a process is.
 const OF: &str = "--of=";
@@ -71,6 +73,7 @@ fn run(part: &str, effort: Effort) {
     match part {
         "connections" => connections::compare(effort),
         "payloads" => payloads::compare(effort),
+        "compression" => compression::compare(effort),
         store => records::compare(store, effort),
     }
 }

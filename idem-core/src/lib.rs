@@ -32,6 +32,7 @@
 //! | `memory` | [`MemoryStore`] | yes |
 //! | `metrics` | the numbers below, through the `metrics` facade | |
 //! | `encryption` | what is stored of answers and steps is sealed, see `encryption` | |
+//! | `compression` | what is stored of answers and steps is compressed, see `Compression` | |
 //! | `testing` | the conformance suite that defines [`Store`], `ChaosStore`, the test clock | |
 //!
 //! # What it tells
@@ -50,7 +51,7 @@
 //! | `idem_fenced_total` | counter | `operation` | executions that ended after another had taken over |
 //! | `idem_cached_replays_total` | counter | `operation` | records that were replayed from the process's own [memory](ReplayCache) |
 //! | `idem_alias_total` | counter | `operation` | calls answered under the secret that is [accepted](RuntimeBuilder::accept_secret) beside the own one |
-//! | `idem_unopened_total` | counter | `operation`, `reason` | calls that met what does not open (feature `encryption`): `no_keyring`, `unknown_key`, `not_sealed`, `altered`, `malformed` |
+//! | `idem_unopened_total` | counter | `operation`, `reason` | calls that met what does not open (features `encryption` and `compression`): `no_keyring`, `unknown_key`, `not_sealed`, `altered`, `compressed`, `malformed` |
 //! | `idem_fail_open_total` | counter | `operation` | calls that ran without protection |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -58,6 +59,8 @@
 mod backoff;
 mod claim;
 mod clock;
+#[cfg(feature = "compression")]
+mod compression;
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
 pub mod encryption;
@@ -84,6 +87,9 @@ mod telemetry;
 pub mod testing;
 mod transaction;
 
+#[cfg(feature = "compression")]
+#[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
+pub use self::compression::Compression;
 #[cfg(feature = "memory")]
 pub use self::memory::MemoryStore;
 pub use self::telemetry::Refusal;

@@ -67,6 +67,10 @@ use std::{
 ///   and without holding it up; an answer is not lost because the meter is
 ///   down. Nor is a slot counted whose process died before it could say anything.
 ///
+/// Records and results of steps count with their plain length: neither what sealing adds
+/// nor what compressing saves is counted. Recovery points that an earlier attempt has left
+/// count as they are stored.
+///
 /// A retry of a released slot counts again. What the store itself needs around a
 /// slot (indexes, pages, a replica's copy) is for [`SLOT_BYTES`] to stand for, and
 /// not measured.

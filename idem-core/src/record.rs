@@ -9,14 +9,20 @@
 //! kind 2, value:    bytes
 //!
 //! kind 3, sealed:   key id, nonce (24 bytes), ciphertext with its tag
+//!
+//! kind 4, compressed: length before, block of LZ4
 //! ```
 //!
 //! Counts and lengths are LEB128, bytes are prefixed with their length.
 //! Decoding copies nothing: every part is a slice of the input.
 //!
 //! What is within a sealed one is for the runtime alone, which opens it before
-//! anybody decodes it, see `idem_core::encryption` (feature `encryption`).
+//! anybody decodes it, see `idem_core::encryption` (feature `encryption`). So is what
+//! is within a compressed one, see `idem_core::Compression` (feature `compression`): a
+//! record or a step's result. A sealed one may hold a compressed one; there is
+//! nothing sealed and nothing compressed within a compressed one.
 
+mod compressed;
 mod key_id;
 mod place;
 mod sealed;
@@ -28,13 +34,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 #[cfg(feature = "encryption")]
 pub(crate) use self::sealed::{NONCE_BYTES, TAG_BYTES};
 use self::write::{bytes_len, number_len, put_bytes, put_number};
+pub(crate) use self::{
+    compressed::{Compressed, is_compressed},
+    place::{As, Place},
+    sealed::{Sealed, is_sealed},
+};
 pub use self::{
     key_id::{KeyId, KeyIdError, MAX_KEY_ID_BYTES},
     unopened::{OpenError, Unopened},
-};
-pub(crate) use self::{
-    place::{As, Place},
-    sealed::{Sealed, is_sealed},
 };
 
 const MAGIC: &[u8; 4] = b"idem";
@@ -42,6 +49,7 @@ const VERSION: u8 = 1;
 const KIND_RESPONSE: u8 = 1;
 const KIND_VALUE: u8 = 2;
 const KIND_SEALED: u8 = 3;
+const KIND_COMPRESSED: u8 = 4;
 const BODY_FULL: u8 = 0;
 const BODY_NOT_RETAINED: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
@@ -199,6 +207,10 @@ impl Record {
                 let key = reader.sealed()?.key;
                 return Err(RecordError::Sealed { key });
             }
+            KIND_COMPRESSED => {
+                reader.compressed()?;
+                return Err(RecordError::Compressed);
+            }
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         reader.end()?;
@@ -269,10 +281,17 @@ pub enum RecordError {
         /// Which key.
         key: KeyId,
     },
+    /// It is compressed. A runtime of a build with the feature `compression` expands it
+    /// before it is decoded.
+    #[error(
+        "the stored record is compressed, and was not expanded; a runtime of a build with the feature `compression` \
+         does that"
+    )]
+    Compressed,
     /// The checksum does not match.
     #[error("the stored record is corrupt: its checksum does not match")]
     BadChecksum,
-    /// A number, length or body tag that cannot be.
+    /// A number, length, body tag or block that cannot be.
     #[error("the stored record is malformed")]
     Malformed,
     /// Bytes are left over.

@@ -13,7 +13,7 @@ use std::time::Duration;
 ///   the time is counted from before the question, so it ends before the store's does;
 /// - to the same request only: another payload under its key is refused, as ever;
 /// - behind the handler's own extractors, as every replay;
-/// - as it is stored: a sealed record stays sealed in memory.
+/// - as it is stored: a sealed record stays sealed in memory, a compressed one compressed.
 ///
 /// **`max_age` is how long a node may go on replaying what the store has no more**: a record
 /// that somebody has deleted there by hand, or that a failover has lost. Beyond it, every

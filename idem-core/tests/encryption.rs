@@ -14,22 +14,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{LAPSE, LEASE, Node, Outcome, TTL, log::Log, ran, replayed};
+use common::{
+    LAPSE, LEASE, Node, Outcome, TTL,
+    kept::{RETENTION, failing_open, never_runs, owned, stored, unopened, with_record},
+    log::Log,
+    ran, replayed,
+};
 use idem_core::{
-    Call, Checkpoint, Claim, ClaimRequest, Execution, Fence, Fingerprint, Finish, Grant, Inspected,
-    MemoryStore, OnCrash, OnStoreError, OnceError, Overrides, OwnerId, Resolution, Resolved,
-    Retention, Runtime, RuntimeBuilder, Scope, Seal, Slot, SlotState, StepError, Steps, Store,
+    Call, Checkpoint, Fence, Finish, Inspected, MemoryStore, OnceError, Overrides, Resolution,
+    Resolved, Runtime, RuntimeBuilder, Scope, Seal, Slot, SlotState, StepError, Steps, Store,
     StoreError, Stored, Written,
     encryption::{Key, Keyring, Unopened},
     record::Record,
     testing::{ChaosStore, Fault, Verb},
 };
 use tokio::time::sleep;
-
-const RETENTION: Retention = Retention {
-    ttl: TTL,
-    grace: TTL,
-};
 
 fn key(id: &str) -> Key {
     // Another key for another name.
@@ -57,81 +56,8 @@ fn node(store: &Arc<MemoryStore>, keys: Option<Keyring>) -> Node {
     })
 }
 
-fn failing_open(node: &Node) -> Node {
-    node.clone().with(Overrides {
-        store_error: Some(OnStoreError::FailOpen),
-        ..Overrides::NONE
-    })
-}
-
 fn call(node: &Node) -> Call {
     node.call("ana", "k", "5")
-}
-
-/// The record as it is stored.
-async fn stored(store: &MemoryStore, slot: Slot) -> Bytes {
-    match store.inspect(slot).await.unwrap().unwrap().state {
-        SlotState::Completed { record, .. } => record,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Becomes the owner of a slot behind the runtime's back.
-async fn owned(
-    store: &MemoryStore,
-    slot: Slot,
-    fingerprint: Fingerprint,
-) -> (Grant, Vec<Checkpoint>) {
-    let owner = OwnerId::random();
-    let request = ClaimRequest {
-        slot,
-        fingerprint,
-        owner,
-        lease: LEASE,
-        retention: RETENTION,
-        on_crash: OnCrash::TakeOver,
-        alias: None,
-    };
-    match store.claim(request).await.unwrap() {
-        Claim::Claimed(claimed) => {
-            let fence = claimed.fence;
-            (Grant { slot, owner, fence }, claimed.checkpoints)
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A store in which somebody has written `record` for the call.
-async fn with_record(call: &Call, record: Bytes) -> Arc<MemoryStore> {
-    let store = Arc::<MemoryStore>::default();
-    let (grant, _) = owned(&store, call.slot, call.fingerprint).await;
-    let written = store.complete(grant, record, RETENTION).await.unwrap();
-    assert_eq!(written, Written::Done);
-    store
-}
-
-#[track_caller]
-fn unopened(outcome: &Outcome) -> (Option<&str>, Unopened) {
-    match outcome {
-        Execution::StoreFailed(StoreError::Unopened { cause, .. }) => {
-            (cause.step.as_deref(), cause.reason)
-        }
-        other => panic!("it should not open, and is {other:?}"),
-    }
-}
-
-/// Neither once nor again, nor where the call would run without a store.
-async fn never_runs(node: &Node) -> Unopened {
-    let (step, reason) = {
-        let outcome = node.pay("k").await;
-        let (step, reason) = unopened(&outcome);
-        (step.map(str::to_owned), reason)
-    };
-    assert_eq!(step, None);
-    assert_eq!(unopened(&node.pay("k").await), (None, reason));
-    assert_eq!(unopened(&failing_open(node).pay("k").await).1, reason);
-    assert_eq!(node.effects(), 0);
-    reason
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {

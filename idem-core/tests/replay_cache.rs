@@ -264,3 +264,37 @@ async fn what_is_recorded_under_the_accepted_secret_is_opened_where_it_stands() 
     assert_eq!(replayed(&rotating.pay("k").await).record, "effect 2");
     assert_eq!(asked(&rotating), 1);
 }
+
+#[cfg(feature = "compression")]
+#[tokio::test(start_paused = true)]
+async fn what_is_compressed_is_kept_compressed_and_expanded_for_each_replay() {
+    use bytes::Bytes;
+    use idem_core::{Compression, Finish};
+
+    // It has no room in the cache, and a twentieth of it has.
+    let answer = || "{\"state\":\"paid\"},".repeat(1000);
+    let small = ReplayCache {
+        max_bytes: 8 << 10,
+        max_age: AGE,
+    };
+    let order = async |node: &Node| {
+        let work = async move {
+            Finish::Record {
+                record: Bytes::from(answer()),
+                answer: answer(),
+            }
+        };
+        node.runtime.execute(node.call("ana", "k", "5"), work).await
+    };
+    let node = Node::built(ChaosStore::new(Arc::default()), |builder| {
+        let builder = builder.replay_cache(small);
+        builder.compress(Compression::default())
+    });
+    ran(&order(&node).await);
+    let peer = node.peer_built(|builder| builder.replay_cache(small));
+    for _ in 0..3 {
+        assert_eq!(replayed(&order(&node).await).record, answer());
+        assert_eq!(replayed(&order(&peer).await).record, answer());
+    }
+    assert_eq!((asked(&node), asked(&peer)), (1, 1));
+}

@@ -1,6 +1,10 @@
 //! `list`, `inspect` and `stats`, on slots of every state.
 
-use idem_core::{Claim, IdempotencyKey, OnCrash, Operation, Scope, Slot, SlotDeriver, Store};
+use idem_core::{
+    Call, Claim, Compression, Execution, Fingerprint, Finish, IdempotencyKey, OnCrash, Operation,
+    Runtime, Scope, Slot, SlotDeriver, SlotState, Store,
+    record::{Record, RecordError},
+};
 use idem_redis::RedisStore;
 use idem_servers::{Cluster, Redis, Sentinels};
 use serde_json::{Value, json};
@@ -329,4 +333,37 @@ async fn a_key_is_looked_for_under_each_secret_that_is_named() {
     for secrets in [&["IDEM_NEW"][..], &["IDEM_NEW", "-"], &[]] {
         assert_eq!(inspect(secrets).await.code, 1);
     }
+}
+
+#[tokio::test]
+async fn a_compressed_record_is_shown_expanded() {
+    let kept = stores::sqlite().await;
+    let builder = Runtime::builder(kept.store.clone());
+    let service = builder.compress(Compression::default()).build().unwrap();
+    let rows = "{\"state\":\"paid\"},".repeat(1000);
+    let record = Record::Value(rows.clone().into()).encode();
+    let plain = record.len();
+    let call = Call::at(
+        Operation::new("report"),
+        slot(1),
+        Fingerprint::from_bytes([9; 32]),
+        service.settings(),
+    );
+    let work = async { Finish::Record { answer: (), record } };
+    let done = service.execute(call, work).await;
+    assert!(matches!(done, Execution::Ran { .. }));
+    match kept.store.inspect(slot(1)).await.unwrap().unwrap().state {
+        SlotState::Completed { record, .. } => {
+            assert_eq!(Record::decode(&record), Err(RecordError::Compressed));
+        }
+        other => panic!("{other:?}"),
+    }
+
+    let looks = ["inspect", &digits(1), "--show-answer", "--store", &kept.url];
+    idem(&looks).await.says(&rows);
+    let (_, seen) = idem_json(&looks).await;
+    assert_eq!(seen["answer"]["body"], rows);
+    assert_eq!(seen["record_bytes"], plain);
+    assert_eq!(seen["sealed_under"], Value::Null);
+    assert_eq!(seen["unopened"], Value::Null);
 }

@@ -4,6 +4,11 @@ use bytes::Bytes;
 
 use super::taken::Taken;
 use crate::record::Record;
+#[cfg(feature = "compression")]
+use crate::{
+    compression::{Compression, expand},
+    record::is_compressed,
+};
 
 /// `data` as the store's bytes, with a right checksum and without; and as the making of a record.
 pub fn record(data: &[u8]) {
@@ -31,8 +36,25 @@ pub fn record(data: &[u8]) {
     );
 }
 
+/// What can be expanded is as long as it said, which is no more than its bytes can stand for,
+/// and is compressed and expanded to the same.
+#[cfg(feature = "compression")]
+fn expands(bytes: &Bytes) {
+    let Ok(plain) = expand(bytes) else {
+        return;
+    };
+    assert!(plain.len() <= 255 * bytes.len());
+    let stored = Compression::from(0).compress(plain.clone());
+    assert!(stored.len() <= plain.len());
+    if is_compressed(&stored) {
+        assert_eq!(expand(&stored), Ok(plain));
+    }
+}
+
 /// What can be read is read again from its own form, and reserves no more than its bytes.
 fn reads(bytes: &Bytes) {
+    #[cfg(feature = "compression")]
+    expands(bytes);
     let Ok(record) = Record::decode(bytes) else {
         return;
     };

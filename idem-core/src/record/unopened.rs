@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::{KeyId, RecordError};
 
-/// Why a stored record or recovery point does not open, see `idem_core::encryption`.
+/// Why a stored record or recovery point does not open, see `idem_core::encryption` and
+/// `idem_core::Compression`.
 /// Nothing of it was used, and nothing runs in its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} {reason}", Subject(.step.as_deref()))]
@@ -28,7 +29,7 @@ impl OpenError {
             Unopened::NoKeyring { key }
             | Unopened::UnknownKey { key }
             | Unopened::Altered { key } => Some(key),
-            Unopened::NotSealed | Unopened::Malformed(_) => None,
+            Unopened::NotSealed | Unopened::Compressed | Unopened::Malformed(_) => None,
         }
     }
 }
@@ -70,6 +71,12 @@ pub enum Unopened {
         /// The key that it says.
         key: KeyId,
     },
+    /// It is compressed, and this build cannot expand it.
+    #[error(
+        "is compressed, and this process was built without what expands it; enable the feature `compression` (of \
+         idem-axum, or of idem-core) in every process that uses this store"
+    )]
+    Compressed,
     /// It is not whole.
     #[error("is damaged: {0}")]
     Malformed(RecordError),
@@ -84,6 +91,7 @@ impl Unopened {
             Self::UnknownKey { .. } => "unknown_key",
             Self::NotSealed => "not_sealed",
             Self::Altered { .. } => "altered",
+            Self::Compressed => "compressed",
             Self::Malformed(_) => "malformed",
         }
     }

@@ -295,6 +295,15 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Compresses what is stored of answers and steps, see [`Compression`](crate::Compression).
+    /// Nothing is compressed by default, and what is compressed is read all the same.
+    #[cfg(feature = "compression")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "compression")))]
+    pub fn compress(mut self, compression: crate::Compression) -> Self {
+        self.seals.compression = Some(compression);
+        self
+    }
+
     /// How keys are treated where an operation does not say otherwise.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;

@@ -9,7 +9,8 @@ use crate::{
 /// A slot that was looked at, and how its record is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
-    /// The slot. A record that opens is open; one that does not is as it is stored.
+    /// The slot. A record that opens is open, and expanded if it was compressed; one that
+    /// does not is as it is stored.
     pub view: SlotView,
     /// Whether its record is sealed.
     pub seal: Seal,
@@ -94,7 +95,8 @@ impl Runtime {
     /// Ends a slot whose owner is gone, by the decision of `operator`, see
     /// [`Store::resolve`](crate::Store::resolve). `fence` is the one that was seen
     /// when it was decided: if the slot has moved on since, nothing changes. A runtime
-    /// with a keyring seals the record; for that it asks for the slot once more.
+    /// with a keyring seals the record; for that it asks for the slot once more. One that
+    /// compresses compresses it.
     ///
     /// What was decided, by whom and what became of it is an event of the target
     /// `idem::audit`.
@@ -160,7 +162,11 @@ impl Runtime {
             Resolution::Complete { record, retention } if self.inner.seals.seals() => {
                 (record, retention)
             }
-            other => return Ok(Some(other)),
+            Resolution::Complete { record, retention } => {
+                let record = self.inner.seals.compressed(record);
+                return Ok(Some(Resolution::Complete { record, retention }));
+            }
+            release @ Resolution::Release { .. } => return Ok(Some(release)),
         };
         let Some(view) = self.inner.commands.inspect(slot).await? else {
             return Ok(None);

@@ -1,7 +1,8 @@
-//! The one place where what the store keeps is sealed, and the one where it is opened.
+//! The one place where what the store keeps is compressed and then sealed, and the one
+//! where it is opened and then expanded.
 //!
-//! Without a keyring nothing is copied: what is stored is handed on, after a look at
-//! whether it is sealed.
+//! Without either nothing is copied: what is stored is handed on, after a look at
+//! whether it is sealed or compressed.
 
 #[cfg(feature = "encryption")]
 use std::sync::Arc;
@@ -9,17 +10,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Inner;
+#[cfg(feature = "compression")]
+use crate::compression::{Compression, expand};
 #[cfg(feature = "encryption")]
 use crate::encryption::Keyring;
+#[cfg(not(feature = "compression"))]
+use crate::record::Compressed;
 use crate::{
     Call, Checkpoint, Execution, Replay, StoreError,
-    record::{As, KeyId, OpenError, Place, Sealed, Unopened, is_sealed},
+    record::{As, KeyId, OpenError, Place, Sealed, Unopened, is_compressed, is_sealed},
     telemetry,
 };
 
-/// What a runtime seals with.
+/// What a runtime compresses and seals with.
 #[derive(Clone, Default)]
 pub(super) struct Seals {
+    #[cfg(feature = "compression")]
+    pub(super) compression: Option<Compression>,
     #[cfg(feature = "encryption")]
     pub(super) keyring: Option<Arc<Keyring>>,
 }
@@ -51,7 +58,17 @@ impl Seals {
         false
     }
 
+    /// As it is stored where nothing is sealed.
+    pub(super) fn compressed(&self, plain: Bytes) -> Bytes {
+        #[cfg(feature = "compression")]
+        if let Some(compression) = self.compression {
+            return compression.compress(plain);
+        }
+        plain
+    }
+
     fn seal(&self, place: &Place, what: As<'_>, plain: Bytes) -> Result<Bytes, StoreError> {
+        let plain = self.compressed(plain);
         #[cfg(feature = "encryption")]
         if let Some(keyring) = &self.keyring {
             let sealed = keyring.seal(place, what, &plain);
@@ -62,6 +79,11 @@ impl Seals {
     }
 
     fn open(&self, place: &Place, what: As<'_>, stored: Bytes) -> Result<Read, Unopened> {
+        let (opened, key) = self.unsealed(place, what, stored)?;
+        Ok((expanded(opened)?, key))
+    }
+
+    fn unsealed(&self, place: &Place, what: As<'_>, stored: Bytes) -> Result<Read, Unopened> {
         #[cfg(feature = "encryption")]
         if let Some(keyring) = &self.keyring {
             return keyring.open(place, what, stored);
@@ -75,6 +97,20 @@ impl Seals {
             Err(error) => Unopened::Malformed(error),
         })
     }
+}
+
+/// Whoever compresses and whoever does not reads what is compressed.
+fn expanded(opened: Bytes) -> Result<Bytes, Unopened> {
+    if !is_compressed(&opened) {
+        return Ok(opened);
+    }
+    #[cfg(feature = "compression")]
+    return expand(&opened).map_err(Unopened::Malformed);
+    #[cfg(not(feature = "compression"))]
+    Err(match Compressed::decode(&opened) {
+        Ok(_) => Unopened::Compressed,
+        Err(error) => Unopened::Malformed(error),
+    })
 }
 
 impl Inner {
@@ -128,7 +164,7 @@ impl Sealer {
         }
     }
 
-    /// Whether this is the record that was sealed, and not another's.
+    /// Whether this is the record that was stored, and not another's.
     pub(super) fn is(&self, stored: &Bytes, record: &Bytes) -> bool {
         matches!(self.open(stored.clone()), Ok((opened, _)) if opened == *record)
     }
@@ -138,6 +174,34 @@ impl Sealer {
         StoreError::Unopened {
             slot: self.place.slot,
             cause: Box::new(error),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "compression"))]
+mod tests {
+    use super::*;
+    use crate::{Fingerprint, Slot};
+
+    /// What is asked when the reply to a commit is lost.
+    #[test]
+    fn a_compressed_record_is_known_again_and_another_s_is_not() {
+        let place = Place {
+            slot: Slot::from_bytes([1; 32]),
+            fingerprint: Fingerprint::from_bytes([2; 32]),
+        };
+        let compresses = Seals {
+            compression: Some(Compression::default()),
+            ..Seals::default()
+        };
+        let (own, others) = (vec![b'a'; 10_000], vec![b'b'; 10_000]);
+        let (own, others) = (Bytes::from(own), Bytes::from(others));
+        let stored = compresses.at(place).record(own.clone()).unwrap();
+        assert_ne!(stored, own);
+        // Also where another node has another threshold, or none.
+        for sealer in [compresses.at(place), Seals::default().at(place)] {
+            assert!(sealer.is(&stored, &own) && sealer.is(&own, &own));
+            assert!(!sealer.is(&stored, &others) && !sealer.is(&stored, &stored));
         }
     }
 }

@@ -60,7 +60,8 @@ pub enum StoreError {
         #[source]
         cause: Cause,
     },
-    /// What the store holds does not open, see `idem_core::encryption`. It is not
+    /// What the store holds does not open, see `idem_core::encryption` and
+    /// `idem_core::Compression`. It is not
     /// the store that says so, but the runtime above it. Nothing was changed.
     #[error("what the store holds for {slot:?} cannot be opened")]
     Unopened {

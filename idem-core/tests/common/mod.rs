@@ -11,6 +11,7 @@
 )]
 
 pub mod counting;
+pub mod kept;
 pub mod log;
 
 use std::{
