@@ -1,4 +1,5 @@
-//! The verbs: one statement and one round trip each.
+//! The verbs: one statement and one round trip each, and a claim of what is there and can be
+//! claimed two.
 
 use std::{
     fmt,
