@@ -461,7 +461,8 @@ async fn i9_nothing_is_left_of_ten_thousand_calls_but_their_records() {
     for key in 0..2_000 {
         node.pay(&format!("new{key}")).await;
     }
-    assert!(node.store.inner().slots() <= 2_000);
+    let slots = node.store.inner().slots();
+    assert!(slots <= 2_000, "{slots}");
 }
 
 #[tokio::test(start_paused = true)]

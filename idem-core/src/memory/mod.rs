@@ -7,7 +7,10 @@ mod shard;
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,8 @@ const SHARDS: usize = 1024;
 #[derive(Debug)]
 pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
+    /// Counts new slots: which shard is swept next.
+    swept: AtomicUsize,
     budget: Budget,
     meters: Mutex<Meters>,
 }
@@ -65,6 +70,7 @@ impl MemoryStore {
     pub fn with_limits(max_slots: usize, max_bytes: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            swept: AtomicUsize::new(0),
             budget: Budget::new(max_slots, max_bytes),
             meters: Mutex::default(),
         }
@@ -163,6 +169,19 @@ impl MemoryStore {
         Ok(Claim::Claimed(Claimed::first()))
     }
 
+    /// Deletes a few due entries of one shard after the other, each new slot of one: in a
+    /// shard that no verb comes to they would stay. One that is at work sees to itself.
+    fn sweep_one(&self, now: Instant) {
+        let next = self.swept.fetch_add(1, Relaxed) % SHARDS;
+        match self.shards[next].try_lock() {
+            Ok(mut shard) => shard.sweep(now, &self.budget),
+            Err(TryLockError::Poisoned(shard)) => {
+                shard.into_inner().sweep(now, &self.budget);
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+
     fn reap_all(&self, now: Instant) {
         for shard in &self.shards {
             lock(shard).reap_all(now, &self.budget);
@@ -190,13 +209,17 @@ impl Default for MemoryStore {
 impl Store for MemoryStore {
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, StoreError> {
         let now = Instant::now();
-        match self.try_claim(&request, now) {
+        let claim = match self.try_claim(&request, now) {
             Err(StoreError::Full { .. }) => {
                 self.reap_all(now);
                 self.try_claim(&request, now)
             }
             answer => answer,
+        };
+        if matches!(claim, Ok(Claim::Claimed(_))) {
+            self.sweep_one(now);
         }
+        claim
     }
 
     async fn renew(&self, grant: Grant, lease: Duration) -> Result<Written, StoreError> {

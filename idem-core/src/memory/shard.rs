@@ -14,6 +14,10 @@ use crate::Slot;
 /// that the queue drains, and few enough to keep the lock short.
 const REAPED_PER_VERB: usize = 4;
 
+/// How many a new slot deletes in a shard that it has nothing else to do with: that one
+/// comes to it again only after all the others.
+const REAPED_PER_SWEEP: usize = 16;
+
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     entries: HashMap<Slot, Tracked>,
@@ -69,7 +73,16 @@ impl Shard {
 
     /// Deletes a few of the entries that are due.
     pub(super) fn reap_some(&mut self, now: Instant, budget: &Budget) {
-        for _ in 0..REAPED_PER_VERB {
+        self.reap(REAPED_PER_VERB, now, budget);
+    }
+
+    /// Deletes some more of them.
+    pub(super) fn sweep(&mut self, now: Instant, budget: &Budget) {
+        self.reap(REAPED_PER_SWEEP, now, budget);
+    }
+
+    fn reap(&mut self, most: usize, now: Instant, budget: &Budget) {
+        for _ in 0..most {
             if !self.reap_one(now, budget) {
                 break;
             }

@@ -181,6 +181,30 @@ async fn the_verbs_delete_what_is_due_on_their_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_due_in_a_shard_that_nobody_comes_to_is_deleted_all_the_same() {
+    let store = MemoryStore::new();
+    let in_shard = |shard: usize| {
+        let mut request = request(1);
+        let mut slot = *request.slot.as_bytes();
+        slot[30..].copy_from_slice(&u16::try_from(shard).unwrap().to_le_bytes());
+        request.slot = Slot::from_bytes(slot);
+        request
+    };
+    for shard in 0..SHARDS {
+        let _ = store.claim(in_shard(shard)).await.unwrap();
+    }
+    tokio::time::advance(12 * MINUTE + Duration::from_secs(1)).await;
+    for number in 0..SHARDS {
+        let mut request = in_shard(0);
+        let mut slot = *request.slot.as_bytes();
+        slot[..2].copy_from_slice(&u16::try_from(number).unwrap().to_le_bytes());
+        request.slot = Slot::from_bytes(slot);
+        let _ = store.claim(request).await.unwrap();
+    }
+    assert_eq!(store.slots(), SHARDS);
+}
+
+#[tokio::test(start_paused = true)]
 async fn renewals_do_not_grow_the_expiry_queue() {
     let store = MemoryStore::new();
     assert!(claimed(&store, 1).await);
