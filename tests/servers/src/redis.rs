@@ -185,12 +185,15 @@ impl Redis {
         write.await.is_ok_and(|reached| reached >= replicas)
     }
 
-    /// The fields of one section of `INFO`.
+    /// The fields of one section of `INFO`. A server that becomes a replica drops its clients, and
+    /// is asked once more.
     pub async fn info(&self, section: &str) -> HashMap<String, String> {
-        let info: String = self
-            .query(&["INFO", section])
-            .await
-            .unwrap_or_else(|error| panic!("INFO: {error}\n{}", self.log_tail()));
+        let ask = async || self.query::<String>(&["INFO", section]).await;
+        let info = match ask().await {
+            Err(error) if error.is_connection_dropped() => ask().await,
+            answer => answer,
+        };
+        let info = info.unwrap_or_else(|error| panic!("INFO: {error}\n{}", self.log_tail()));
         info.lines()
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
