@@ -25,6 +25,7 @@
 mod compressed;
 mod key_id;
 mod place;
+mod read;
 mod sealed;
 mod unopened;
 mod write;
@@ -33,7 +34,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 #[cfg(feature = "encryption")]
 pub(crate) use self::sealed::{NONCE_BYTES, TAG_BYTES};
-use self::write::{bytes_len, number_len, put_bytes, put_number};
 pub(crate) use self::{
     compressed::{Compressed, is_compressed},
     place::{As, Place},
@@ -42,6 +42,10 @@ pub(crate) use self::{
 pub use self::{
     key_id::{KeyId, KeyIdError, MAX_KEY_ID_BYTES},
     unopened::{OpenError, Unopened},
+};
+use self::{
+    read::Reader,
+    write::{bytes_len, number_len, put_bytes, put_number},
 };
 
 const MAGIC: &[u8; 4] = b"idem";
@@ -53,6 +57,12 @@ const KIND_COMPRESSED: u8 = 4;
 const BODY_FULL: u8 = 0;
 const BODY_NOT_RETAINED: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
+
+/// How each record of this kind begins.
+const fn head(kind: u8) -> [u8; 6] {
+    let [a, b, c, d] = *MAGIC;
+    [a, b, c, d, VERSION, kind]
+}
 
 /// What is kept of a finished execution.
 ///
@@ -221,11 +231,9 @@ impl Record {
 /// The head of a record of so many bytes between head and checksum. It has room for
 /// exactly that: what is stored takes no more memory than it needs.
 fn begun(kind: u8, content: usize) -> BytesMut {
-    // The version and the kind take a byte each.
-    let mut out = BytesMut::with_capacity(MAGIC.len() + 2 + content + CHECKSUM_BYTES);
-    out.put_slice(MAGIC);
-    out.put_u8(VERSION);
-    out.put_u8(kind);
+    let head = head(kind);
+    let mut out = BytesMut::with_capacity(head.len() + content + CHECKSUM_BYTES);
+    out.put_slice(&head);
     out
 }
 
@@ -300,102 +308,6 @@ pub enum RecordError {
         /// How many.
         surplus: usize,
     },
-}
-
-struct Reader {
-    bytes: Bytes,
-    at: usize,
-}
-
-impl Reader {
-    /// At the kind of what has a record's head and checksum.
-    fn framed(bytes: &Bytes) -> Result<Self, RecordError> {
-        let Some((head, _)) = bytes.split_first_chunk::<5>() else {
-            return Err(RecordError::Truncated);
-        };
-        if !head.starts_with(MAGIC) {
-            return Err(RecordError::NotARecord);
-        }
-        // Before the checksum: another version may not end in one.
-        if head[4] != VERSION {
-            return Err(RecordError::UnknownVersion { version: head[4] });
-        }
-        let Some((content, checksum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
-            return Err(RecordError::Truncated);
-        };
-        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
-            return Err(RecordError::BadChecksum);
-        }
-        Ok(Self {
-            bytes: bytes.slice(..content.len()),
-            at: head.len(),
-        })
-    }
-
-    fn end(&self) -> Result<(), RecordError> {
-        match self.rest() {
-            0 => Ok(()),
-            surplus => Err(RecordError::Surplus { surplus }),
-        }
-    }
-
-    fn rest(&self) -> usize {
-        self.bytes.len() - self.at
-    }
-
-    fn byte(&mut self) -> Result<u8, RecordError> {
-        let byte = *self.bytes.get(self.at).ok_or(RecordError::Truncated)?;
-        self.at += 1;
-        Ok(byte)
-    }
-
-    fn number(&mut self) -> Result<u64, RecordError> {
-        let mut number = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return Err(RecordError::Malformed);
-            }
-            number |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(RecordError::Malformed)
-    }
-
-    fn bytes(&mut self) -> Result<Bytes, RecordError> {
-        let length = usize::try_from(self.number()?).map_err(|_| RecordError::Malformed)?;
-        if length > self.rest() {
-            return Err(RecordError::Truncated);
-        }
-        let bytes = self.bytes.slice(self.at..self.at + length);
-        self.at += length;
-        Ok(bytes)
-    }
-
-    fn response(&mut self) -> Result<Record, RecordError> {
-        let status = u16::from_le_bytes([self.byte()?, self.byte()?]);
-        let count = self.number()?;
-        // A header takes at least two bytes: a lying count must not reserve memory.
-        let mut headers = Vec::with_capacity(count.min(self.rest() as u64 / 2) as usize);
-        for _ in 0..count {
-            headers.push((self.bytes()?, self.bytes()?));
-        }
-        let body = match self.byte()? {
-            BODY_FULL => RecordedBody::Full(self.bytes()?),
-            BODY_NOT_RETAINED => RecordedBody::NotRetained {
-                length: self.number()?.checked_sub(1),
-            },
-            _ => return Err(RecordError::Malformed),
-        };
-        Ok(Record::Response {
-            status,
-            headers,
-            body,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -124,27 +124,18 @@ impl PostgresStore {
     pub fn pool(&self) -> &PgPool {
         &self.inner.beside
     }
-}
 
-impl PostgresStore {
     /// The claim of a slot that is absent, or somebody else's: nearly every one. Whatever can
     /// be claimed and is there is left to the statement that knows how, at three times the
     /// price: `None`.
     async fn claim_first(&self, request: &ClaimRequest) -> Result<Option<Claim>, StoreError> {
-        let asked = query(&self.inner.statements.claim_first)
-            .bind(request.slot.as_bytes().to_vec())
-            .bind(request.fingerprint.as_bytes().to_vec())
-            .bind(request.owner.as_bytes().to_vec())
-            .bind(micros(request.lease))
-            .bind(micros(request.retention.total()))
+        let asked = asked_for(&self.inner.statements.claim_first, request)
             .bind(request.on_crash == OnCrash::Refuse);
         let Some(row) = self.inner.row(asked).await? else {
             return Ok(None);
         };
-        let (won, found): (bool, Option<bool>) = row
-            .try_get("won")
-            .and_then(|won| Ok((won, row.try_get("found")?)))
-            .map_err(of_statement)?;
+        let won: bool = row.try_get("won").map_err(of_statement)?;
+        let found: Option<bool> = row.try_get("found").map_err(of_statement)?;
         if won {
             return Ok(Some(Claim::Claimed(Claimed::first())));
         }
@@ -229,6 +220,16 @@ pub(crate) fn query(statement: &Statement) -> Asked<'static> {
     sqlx::query(statement.sql())
 }
 
+/// A claim's statement with its first parameters, which all of them share.
+pub(crate) fn asked_for<'a>(statement: &Statement, request: &'a ClaimRequest) -> Asked<'a> {
+    sqlx::query(statement.sql())
+        .bind(&request.slot.as_bytes()[..])
+        .bind(&request.fingerprint.as_bytes()[..])
+        .bind(&request.owner.as_bytes()[..])
+        .bind(micros(request.lease))
+        .bind(micros(request.retention.total()))
+}
+
 /// The claim, with what must be true of the transaction that it is made in.
 pub(crate) fn claim_in<'a>(
     statement: &Statement,
@@ -236,12 +237,7 @@ pub(crate) fn claim_in<'a>(
     refuse: bool,
     guard: Option<&'a str>,
 ) -> Asked<'a> {
-    sqlx::query(statement.sql())
-        .bind(&request.slot.as_bytes()[..])
-        .bind(&request.fingerprint.as_bytes()[..])
-        .bind(&request.owner.as_bytes()[..])
-        .bind(micros(request.lease))
-        .bind(micros(request.retention.total()))
+    asked_for(statement, request)
         .bind(request.on_crash == OnCrash::Refuse)
         .bind(refuse)
         .bind(guard)

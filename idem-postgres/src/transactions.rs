@@ -43,7 +43,7 @@ use idem_core::{
     Alias, Begun, Claim, ClaimRequest, Claimed, Concluded, Ending, OnCrash, StoreError,
     Transactional, Under, Writes,
 };
-use idem_sql::{Leased, OpenTransaction, TxDatabase as _, micros};
+use idem_sql::{Leased, OpenTransaction, TxDatabase as _};
 use sqlx::{AssertSqlSafe, Postgres, Row, SqlSafeStr, raw_sql};
 
 use crate::{
@@ -52,7 +52,7 @@ use crate::{
     isolation::{Isolation, NEEDS_READ_COMMITTED},
     locks::{Lock, Locks},
     row,
-    store::{TRIES, claim_in, complete_in, query, release_in},
+    store::{TRIES, asked_for, claim_in, complete_in, query, release_in},
 };
 
 type Transaction = OpenTransaction<Postgres>;
@@ -257,12 +257,7 @@ impl PostgresStore {
         let statements = &self.inner.statements;
         let locks = Locks::of(request, self.inner.names.slots());
         let guard = locks.guard(Lock::Won);
-        let fresh = sqlx::query(statements.claim_fresh.sql())
-            .bind(&request.slot.as_bytes()[..])
-            .bind(&request.fingerprint.as_bytes()[..])
-            .bind(&request.owner.as_bytes()[..])
-            .bind(micros(request.lease))
-            .bind(micros(request.retention.total()))
+        let fresh = asked_for(&statements.claim_fresh, request)
             .bind(locks.request)
             .bind(locks.slot)
             .bind(&guard)

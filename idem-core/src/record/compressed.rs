@@ -9,16 +9,9 @@ use super::{
     CHECKSUM_BYTES, begun, ended,
     write::{number_len, put_number},
 };
-use super::{KIND_COMPRESSED, MAGIC, Reader, RecordError, VERSION};
+use super::{KIND_COMPRESSED, RecordError, head, read::Reader};
 
-const HEAD: [u8; 6] = [
-    MAGIC[0],
-    MAGIC[1],
-    MAGIC[2],
-    MAGIC[3],
-    VERSION,
-    KIND_COMPRESSED,
-];
+const HEAD: [u8; 6] = head(KIND_COMPRESSED);
 
 /// What a byte of a block stands for at the most: one more of a match's length.
 const MOST_PER_BYTE: u64 = 255;
@@ -43,11 +36,7 @@ pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
 impl Compressed {
     /// Reads it as far as that goes without expanding it.
     pub(crate) fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
-        let mut reader = Reader::framed(bytes)?;
-        match reader.byte()? {
-            KIND_COMPRESSED => reader.compressed(),
-            kind => Err(RecordError::UnknownKind { kind }),
-        }
+        Reader::of_kind(KIND_COMPRESSED, bytes)?.compressed()
     }
 
     /// How many bytes [`encode`](Self::encode) makes.

@@ -6,17 +6,17 @@ use bytes::{BufMut, BytesMut};
 
 #[cfg(feature = "encryption")]
 use super::{
-    CHECKSUM_BYTES,
+    CHECKSUM_BYTES, VERSION,
     write::{bytes_len, number_len, put_bytes, put_number},
 };
-use super::{KIND_SEALED, KeyId, MAGIC, Reader, RecordError, VERSION};
+use super::{KIND_SEALED, KeyId, RecordError, head, read::Reader};
 
 /// How long a nonce of XChaCha20-Poly1305 is.
 pub(crate) const NONCE_BYTES: usize = 24;
 /// How long its tag is.
 pub(crate) const TAG_BYTES: usize = 16;
 
-const HEAD: [u8; 6] = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], VERSION, KIND_SEALED];
+const HEAD: [u8; 6] = head(KIND_SEALED);
 
 /// A sealed record or recovery point, closed.
 #[derive(Debug)]
@@ -43,11 +43,7 @@ impl Sealed {
 
     /// Reads it as far as that goes without a key.
     pub(crate) fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
-        let mut reader = Reader::framed(bytes)?;
-        match reader.byte()? {
-            KIND_SEALED => reader.sealed(),
-            kind => Err(RecordError::UnknownKind { kind }),
-        }
+        Reader::of_kind(KIND_SEALED, bytes)?.sealed()
     }
 
     /// Its form around what `encrypt` makes, in place, of the bytes that it is

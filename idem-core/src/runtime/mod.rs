@@ -5,6 +5,7 @@ mod beside;
 mod commands;
 mod due;
 mod erased;
+mod execution;
 mod guard;
 mod heartbeat;
 mod hold;
@@ -43,9 +44,9 @@ use self::{
     waiters::Waiters,
 };
 pub use self::{
+    execution::{Call, Execution, Finish, Replay, Stored},
     lease::Lease,
     operate::{Inspected, Seal},
-    run::{Call, Execution, Finish, Replay, Stored},
     steps::{MAX_STEP_NAME_BYTES, MAX_STEPS, MAX_STEPS_BYTES, StepError, Steps, StepsError, Stop},
     transact::Worked,
 };

@@ -6,9 +6,7 @@ if not value then
 end
 local fingerprint = string.match(value, '^idem1 completed %d+ %d+ %S+ %x+( %x+ )')
 if fingerprint and string.find(ARGV[1], fingerprint, 1, true) then
-  local expiry = redis.call('PTTL', KEYS[1])
-  if expiry >= 0 then
-    return {'completed', string.format('%.0f', expiry), value}
-  end
+  -- Without an expiry it has no time, and whoever reads it refuses it.
+  return {'completed', string.format('%.0f', redis.call('PTTL', KEYS[1])), value}
 end
 -- Nearly every call ends above: what follows is for claims that are taken over or refused.
