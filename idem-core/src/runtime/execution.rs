@@ -9,7 +9,7 @@ use crate::{Fingerprint, Limit, Operation, ScopeTag, Settings, Slot, StoreError}
 
 /// One intent that arrived: what it is called, what it asks, how it is treated.
 ///
-/// [`Runtime::call`] makes one.
+/// [`Runtime::call`](super::Runtime::call) makes one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Call {
@@ -18,7 +18,7 @@ pub struct Call {
     /// Its place in the store.
     pub slot: Slot,
     /// Its place by the secret that the runtime accepts beside its own, see
-    /// [`Runtime::alias`].
+    /// [`Runtime::alias`](super::Runtime::alias).
     pub alias: Option<Slot>,
     /// Whose it is, where [`Limits`](crate::Limits) are set; `None`: nothing limits it.
     pub scope: Option<ScopeTag>,
@@ -58,7 +58,7 @@ pub enum Execution<A> {
         /// What was kept of it.
         stored: Stored,
     },
-    /// The store failed and the call is to [fail open](OnStoreError::FailOpen):
+    /// The store failed and the call is to [fail open](crate::OnStoreError::FailOpen):
     /// the work ran without protection.
     Unprotected {
         /// Its answer.
@@ -83,7 +83,7 @@ pub enum Execution<A> {
     /// The work ran in a transaction that has not committed, so nothing has
     /// happened; or (where the error [is ambiguous](StoreError::is_ambiguous))
     /// the database went away before it said whether it had. A retry runs, or gets
-    /// the recorded answer. See [`Runtime::execute_in`].
+    /// the recorded answer. See [`Runtime::execute_in`](super::Runtime::execute_in).
     NotCommitted(StoreError),
     /// A step of the work had no result (see [`StepsError`](crate::StepsError)), so
     /// its answer is not kept: a retry goes on from the last step that was.
