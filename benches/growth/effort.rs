@@ -16,7 +16,7 @@ pub(crate) struct Effort {
     /// The bytes of a payload, and how often each contestant has its turn.
     pub(crate) payloads: &'static [(usize, usize)],
     /// The bytes of an answer, and how many keys have one in a turn.
-    pub(crate) compressed: &'static [(usize, usize)],
+    pub(crate) options: &'static [(usize, usize)],
     pub(crate) block_rounds: usize,
 }
 
@@ -30,7 +30,7 @@ pub(crate) const MEASURED: Effort = Effort {
         operations: 20_000,
     },
     payloads: &[(MIB, 31), (16 * MIB, 9)],
-    compressed: &[
+    options: &[
         (256, 100),
         (KIB, 100),
         (2 * KIB, 100),
@@ -53,6 +53,6 @@ pub(crate) const TRIED: Effort = Effort {
         operations: 50,
     },
     payloads: &[(64 * KIB, 1)],
-    compressed: &[(16 * KIB, 2)],
+    options: &[(16 * KIB, 2)],
     block_rounds: 1,
 };

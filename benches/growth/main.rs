@@ -1,10 +1,11 @@
 //! How cost grows: with the number of records that a store holds, with the number of connections,
-//! and with the size of a payload; and from which size on it pays to compress one.
+//! and with the size of a payload; and what options take and save: compression, sealing, secrets.
 //!
-//! `cargo bench --bench growth --features redis,postgres,sqlite,compression` prints the tables that
-//! docs/performance.md shows. Behind `--`, names of parts (`memory Redis PostgreSQL SQLite
-//! connections payloads compression`) show only theirs. What is compared takes turns, and each time is a
-//! median. Each part has a process of its own, so that what it takes of memory is seen.
+//! `cargo bench --bench growth --features redis,postgres,sqlite,compression,encryption` prints
+//! the tables that docs/performance.md shows. Behind `--`, names of parts (`memory Redis
+//! PostgreSQL SQLite connections payloads compression sealing secrets`) show only theirs. What
+//! is compared takes turns, and each time is a median. Each part has a process of its own, so
+//! that what it takes of memory is seen.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -12,13 +13,13 @@
     reason = "a benchmark"
 )]
 
-mod compression;
 mod connections;
 mod effort;
 mod fit;
 #[path = "../redis/measure.rs"]
 #[allow(dead_code, reason = "the tables here are others")]
 mod measure;
+mod options;
 mod payloads;
 mod records;
 
@@ -26,7 +27,7 @@ use std::{env, process::Command, time::Instant};
 
 use self::effort::{Effort, MEASURED, TRIED};
 
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 9] = [
     "memory",
     "Redis",
     "PostgreSQL",
@@ -34,6 +35,8 @@ const PARTS: [&str; 7] = [
     "connections",
     "payloads",
     "compression",
+    "sealing",
+    "secrets",
 ];
 /// Says of which part a process is.
 const OF: &str = "--of=";
@@ -73,7 +76,9 @@ fn run(part: &str, effort: Effort) {
     match part {
         "connections" => connections::compare(effort),
         "payloads" => payloads::compare(effort),
-        "compression" => compression::compare(effort),
+        "compression" => options::compression::compare(effort),
+        "sealing" => options::sealing::compare(effort),
+        "secrets" => options::secrets::compare(effort),
         store => records::compare(store, effort),
     }
 }

@@ -1,6 +1,6 @@
 //! What a request waits for at its store's server.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, http::StatusCode};
 use idem_axum::{Idempotency, PostgresStore, RedisStore, ReplayCache, Store};
@@ -132,4 +132,40 @@ async fn postgres_is_waited_for_as_often_as_redis_and_four_times_around_a_transa
     assert_eq!(count("tx").await, 4 + 1);
     // BEGIN, the claim, a look at what is there, ROLLBACK.
     assert_eq!(count("tx").await, 4);
+}
+
+/// Waited for by a node that accepts another secret too: by a fresh key, by a replay, and by the
+/// replay of what is stored under the other secret.
+async fn by_two_names(proxy: &Proxy, store: impl Store + Clone) -> [u64; 3] {
+    let builder = || Idempotency::builder(store.clone());
+    let before = app(builder().secret("the old one"));
+    let both = app(builder().secret("the new one").accept_secret("the old one"));
+    let count =
+        async |app, keys| round_trips(proxy, app, "/protected", keys, 1, StatusCode::CREATED).await;
+    count(&before, "old").await;
+    for keys in ["warm", "warm", "old"] {
+        count(&both, keys).await;
+    }
+    let fresh = count(&both, "k").await;
+    [fresh, count(&both, "k").await, count(&both, "old").await]
+}
+
+#[tokio::test]
+async fn two_names_are_one_claim_at_redis() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::start(redis.port()).await;
+    let store = RedisStore::connect(&proxy.url()).await.unwrap();
+    assert_eq!(by_two_names(&proxy, Arc::new(store)).await, [2, 1, 1]);
+}
+
+#[tokio::test]
+async fn two_names_are_locked_looked_at_and_claimed_at_postgres() {
+    let postgres = Postgres::start().await;
+    let proxy = Proxy::start(postgres.port()).await;
+    let url = postgres.url_through(&proxy);
+    let store = PostgresStore::connect(&url).await.unwrap();
+    store.migrate().await.unwrap();
+    // BEGIN with the locks, a look at both slots, the claim if neither has it, COMMIT; and the
+    // record.
+    assert_eq!(by_two_names(&proxy, store).await, [5, 3, 3]);
 }

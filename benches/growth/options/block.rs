@@ -17,7 +17,7 @@ pub(super) fn print(kind: Kind, effort: Effort) {
         kind.name()
     );
     println!("| --- | --- | --- | --- | --- |");
-    for &(bytes, _) in effort.compressed {
+    for &(bytes, _) in effort.options {
         let record = kind.record(bytes);
         let (plain, block) = (record.len(), compressed(&record));
         let times = 1 + A_TURN / plain;
