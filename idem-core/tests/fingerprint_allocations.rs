@@ -113,6 +113,29 @@ fn values_without_maps_allocate_nothing_once_the_thread_is_warm() {
 }
 
 #[test]
+fn fields_that_are_left_out_by_turns_are_remembered_each_way() {
+    #[derive(Clone, Copy, Serialize)]
+    struct Patch {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        email: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        phone: Option<&'static str>,
+    }
+    let some = |field| [None, Some("x")][field];
+    let patch = |number: usize| Patch {
+        name: some(number & 1),
+        email: some(number >> 1 & 1),
+        phone: some(number >> 2),
+    };
+    let patches: Vec<Patch> = (0..8).map(patch).collect();
+    let many = vec![patches; 1000];
+    allocations(&many);
+    assert_eq!(allocations(&many), 0);
+}
+
+#[test]
 fn a_large_value_is_not_held_in_memory() {
     let large = order(100_000, State::New);
     assert!(serde_json::to_vec(&large).is_ok_and(|json| json.len() > 5_000_000));
