@@ -113,16 +113,19 @@ async fn a_slot_can_be_read_with_get() {
     assert!((640_000..=660_000).contains(&left), "{left}");
 }
 
-/// Without its key's expiry a slot has no time, so nobody may say that its lease is over.
+/// Without its key's expiry a slot has no time, so nobody may say that its lease is over, or that
+/// its record is not.
 #[tokio::test]
 async fn a_slot_whose_expiry_was_taken_away_is_refused() {
     let redis = Redis::start().await;
     let store = connect(&redis.url()).await;
     let request = request();
     won(&store.claim(request).await.unwrap());
-    redis
-        .command(&["PERSIST", &format!("idem:{}", request.slot)])
-        .await;
+    let persist = async || {
+        let key = format!("idem:{}", request.slot);
+        redis.command(&["PERSIST", &key]).await;
+    };
+    persist().await;
     let other = store.claim(again(request)).await.unwrap_err();
     assert!(told(&other).contains("PERSIST"), "{}", told(&other));
     assert!(store.inspect(request.slot).await.is_err());
@@ -134,6 +137,13 @@ async fn a_slot_whose_expiry_was_taken_away_is_refused() {
         matches!(other, idem_core::Claim::InFlight { .. }),
         "{other:?}"
     );
+
+    let (own, record) = (grant(&request, idem_core::Fence::FIRST), Bytes::from("17"));
+    let done = store.complete(own, record, common::RETENTION).await;
+    assert_eq!(done.unwrap(), Written::Done);
+    persist().await;
+    let retry = store.claim(again(request)).await.unwrap_err();
+    assert!(told(&retry).contains("PERSIST"), "{}", told(&retry));
 }
 
 /// Every verb refuses a value that it cannot read, and leaves it as it is.

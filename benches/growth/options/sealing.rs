@@ -15,7 +15,6 @@ pub(crate) fn compare(effort: Effort) {
     let tokio = Builder::new_current_thread().enable_all().build().unwrap();
     tokio.block_on(async {
         let stores = Stores::start().await;
-        let option = ("sealed", effort.options);
-        stores.print(Kind::Json, option, sealing, effort).await;
+        stores.print(Kind::Json, "sealed", sealing, effort).await;
     });
 }

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 
 use super::{
     answers::Kind,
-    stores::Stores,
+    stores::{Stores, memory},
     through::{Contestant, Times, turns},
 };
 use crate::effort::Effort;
@@ -24,7 +24,7 @@ pub(crate) fn compare(effort: Effort) {
              | without, replay | one secret ÷ without | two, by its first name | two, by its other name |"
         );
         println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-        print("memory", &stores.memory, 10 * TIMES, effort).await;
+        print("memory", &memory(), 10 * TIMES, effort).await;
         print("Redis", &stores.redis, TIMES, effort).await;
         print("PostgreSQL", &stores.postgres, TIMES, effort).await;
     });

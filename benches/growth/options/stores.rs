@@ -1,4 +1,4 @@
-//! The stores that an option is looked at with.
+//! The stores that an option is looked at with, and the table of what it takes there.
 
 use std::sync::Arc;
 
@@ -13,7 +13,6 @@ use super::{
 use crate::effort::Effort;
 
 pub(super) struct Stores {
-    pub(super) memory: Arc<MemoryStore>,
     pub(super) redis: Arc<RedisStore>,
     pub(super) postgres: PostgresStore,
     _servers: (Redis, Postgres),
@@ -27,7 +26,6 @@ impl Stores {
         let postgres = postgres.connect().await.unwrap();
         postgres.migrate().await.unwrap();
         Self {
-            memory: Arc::new(MemoryStore::with_limits(usize::MAX, usize::MAX)),
             redis: Arc::new(redis),
             postgres,
             _servers: servers,
@@ -39,7 +37,7 @@ impl Stores {
     pub(super) async fn print(
         &self,
         kind: Kind,
-        (option, lengths): (&str, &[(usize, usize)]),
+        option: &str,
         with: fn(RuntimeBuilder) -> RuntimeBuilder,
         effort: Effort,
     ) {
@@ -49,11 +47,11 @@ impl Stores {
             kind.name()
         );
         println!("| --- | --- | --- | --- | --- | --- | --- |");
-        for &(bytes, times) in lengths {
+        for &(bytes, times) in effort.options {
             let records = (kind, bytes);
             let rounds = effort.record_rounds;
             let cells = [
-                cells(&turns(pair(&self.memory, with), records, 4 * times, rounds).await),
+                cells(&turns(pair(&memory(), with), records, 4 * times, rounds).await),
                 cells(&turns(pair(&self.redis, with), records, times, rounds).await),
                 cells(&turns(pair(&self.postgres, with), records, times, rounds).await),
             ];
@@ -61,6 +59,11 @@ impl Stores {
             eprintln!("{bytes} B of {} are done", kind.name());
         }
     }
+}
+
+/// That of one length lets go of its records before the next.
+pub(super) fn memory() -> Arc<MemoryStore> {
+    Arc::new(MemoryStore::with_limits(usize::MAX, usize::MAX))
 }
 
 /// Without the option, and with it.
